@@ -1,0 +1,65 @@
+# Every command of the repository. `make` or `make help` lists them.
+# Set-up runs before whatever needs it and is instant when nothing has changed.
+
+SHELL := bash
+PY := .venv/bin/python
+# ape's pytest plugin starts a node of its own; the tests start theirs.
+PYTEST := $(PY) -m pytest -p no:ape_test
+ARGS :=
+export PYTHON
+
+.DEFAULT_GOAL := help
+.PHONY: help setup compile test test-fast lint fmt gas gas-check demo replay-all deploy fuzz coverage lock clean
+
+help: ## List the commands
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
+
+setup: ## Build .venv and node_modules (only what has changed)
+	@MAKE="$(MAKE)" bash tools/setup.sh
+
+compile: setup ## Compile the contracts into build/artifacts
+	@$(PY) tools/compile.py
+
+test: lint compile ## Everything CI checks: linters, types, all tests, gas
+	@echo "── tests ──"
+	@$(PYTEST) tests -n 2 --dist loadfile $(ARGS)
+	@if [ -f scripts/gas.py ]; then echo "── gas against snapshots/gas.json ──"; $(PY) scripts/gas.py --check; fi
+
+test-fast: setup ## Unit and convention tests only
+	@$(PYTEST) tests/unit tests/conventions $(ARGS)
+
+lint: setup ## Formatting, style and types of Python and Solidity
+	@bash tools/lint.sh
+
+fmt: setup ## Format Python and Solidity sources
+	@$(PY) -m ruff check --fix-only --quiet .
+	@$(PY) -m ruff format --quiet .
+	@.venv/bin/forge fmt
+
+gas: setup ## Measure the gas of every action and write snapshots/gas.json
+	@$(PY) scripts/gas.py $(ARGS)
+
+gas-check: setup ## Compare the gas of every action with snapshots/gas.json
+	@$(PY) scripts/gas.py --check $(ARGS)
+
+demo: setup ## Live through a crash on a local chain; the report goes to build/demo
+	@.venv/bin/plimsoll replay --report build/demo $(ARGS)
+
+replay-all: setup ## Replay every price file in the folder DATA=…
+	@bash tools/replay_all.sh "$(DATA)" $(ARGS)
+
+deploy: setup ## Deploy to a throw-away local chain through ape
+	@.venv/bin/ape run deploy --network ethereum:local:foundry $(ARGS)
+
+fuzz: setup ## Stateful tests with many more examples than `make test`
+	@bash tools/fuzz.sh $(ARGS)
+
+coverage: compile ## What the tests reach of src/plimsoll and contracts, as tables and in build/coverage
+	@$(PY) scripts/coverage.py tests -n 2 --dist loadfile $(ARGS)
+
+lock: setup ## Resolve the dependencies again (needs uv) and write both lock files
+	@bash tools/lock.sh
+
+clean: ## Remove .venv, node_modules and everything that was built
+	rm -rf .venv node_modules build .ape .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* src/*.egg-info
+	find src tests scripts tools -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

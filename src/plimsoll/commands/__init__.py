@@ -1,0 +1,1 @@
+"""Subcommands of `plimsoll`, one module each with a click command called `command`."""

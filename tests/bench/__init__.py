@@ -1,0 +1,1 @@
+"""Benchmarks: measured by commands, never asserted on time."""
