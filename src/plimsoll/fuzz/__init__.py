@@ -1,0 +1,1 @@
+"""Drives the deployed contracts at thousands of calls a second: one small interface, on Anvil or in this process."""

@@ -1,0 +1,225 @@
+"""Deploys the protocol for fuzzing on an Anvil of its own, funds the actors and the pools, and keeps the state on disk.
+
+The deployment is that of `plimsoll.deploy.deploy`. Whatever the parameter file names on a real network (tokens, feeds,
+sequencer, owner) is replaced by mocks and by the deployer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from eth_utils.crypto import keccak
+
+from plimsoll import deploy as deploy_package
+from plimsoll.chain.abi import checksum
+from plimsoll.chain.anvil import Anvil
+from plimsoll.chain.artifacts import Artifacts, compile_contracts, repository_root
+from plimsoll.chain.contract import Contract
+from plimsoll.chain.contract import deploy as create
+from plimsoll.deploy.book import Book
+from plimsoll.deploy.create import create_address
+from plimsoll.deploy.deploy import deploy
+from plimsoll.deploy.deployment import Deployment, PoolHandles, deployed_contracts
+from plimsoll.deploy.document import Document
+from plimsoll.deploy.parameters import Parameters
+from plimsoll.deploy.structs import native
+from plimsoll.fuzz.state import ChainState, load_state, save_state, slim
+from plimsoll.model.words import AccountId
+
+__all__ = ["Actors", "Prepared", "Setting", "prepare"]
+
+START = 1_750_000_000
+"""Time of the first block."""
+DEPLOYER = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
+"""First account of Anvil."""
+ETHER = 10**18
+ETHER_EACH = 10_000 * ETHER
+TOKENS_EACH = 10**9
+"""Whole tokens of every kind that every actor has."""
+NO_LIMIT = (1 << 256) - 1
+GAS_LIMIT = 10**12
+CACHE = Path("build", "fuzz")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a world is made of.
+
+    :param path: parameter file; None: `deployments/local.yaml` of the repository.
+    :param settlement_decimals: decimals of every settlement token; None: as in the file.
+    :param token_contracts: mock that stands for a token, by its name in the file: `{"USDC": "HookToken"}`. Its
+        constructor takes name, symbol and decimals.
+    :param overrides: other values at dotted paths of the file, see `Document.with_values`.
+    """
+
+    path: Path | None = None
+    settlement_decimals: int | None = None
+    token_contracts: Mapping[str, str] = field(default_factory=dict)
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    traders: int = 4
+    lps: int = 2
+    keepers: int = 2
+
+    @property
+    def actors(self) -> Actors:
+        """Who acts."""
+        return Actors(
+            owner=DEPLOYER,
+            guardian=_address("guardian"),
+            thief=_address("thief"),
+            traders=tuple(_address(f"trader {index}") for index in range(self.traders)),
+            lps=tuple(_address(f"lp {index}") for index in range(self.lps)),
+            keepers=tuple(_address(f"keeper {index}") for index in range(self.keepers)),
+        )
+
+    def parameters(self, root: Path) -> Parameters:
+        """The parameters that it is deployed with.
+
+        :raises ParameterError: the file or an override is wrong.
+        """
+        path = self.path if self.path is not None else root / "deployments" / "local.yaml"
+        document = Document.read(path)
+        tokens, assets = document.data.get("tokens", {}), document.data.get("assets", {})
+        overrides: dict[str, Any] = {"roles": {"guardian": _address("guardian")}, "sequencer": None}
+        overrides |= {f"tokens.{name}.address": None for name in tokens}
+        overrides |= {f"assets.{name}.{key}": None for name in assets for key in ("feed", "secondary")}
+        for nonce, name in enumerate(self.token_contracts):
+            overrides[f"tokens.{name}.address"] = create_address(DEPLOYER, nonce)
+        if self.settlement_decimals is not None:
+            settlements = {pool["settlement"] for pool in document.data.get("pools", {}).values()}
+            overrides |= {f"tokens.{name}.decimals": str(self.settlement_decimals) for name in settlements}
+        return Parameters.of(document.with_values(overrides | dict(self.overrides)))
+
+
+@dataclass(frozen=True, slots=True)
+class Actors:
+    """Addresses by role. Each has ether, every token, and lets the Clearinghouse take them.
+
+    The owner deployed everything; the LPs' capital is in the pools; the thief is nobody's friend.
+    """
+
+    owner: str
+    guardian: str
+    thief: str
+    traders: tuple[str, ...]
+    lps: tuple[str, ...]
+    keepers: tuple[str, ...]
+
+    @property
+    def everybody(self) -> tuple[str, ...]:
+        """All of them."""
+        return (self.owner, self.guardian, self.thief, *self.traders, *self.lps, *self.keepers)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A deployed and funded system as a state, and what is needed to talk to it."""
+
+    state: ChainState
+    parameters: Parameters
+    book: Book
+    artifacts: Artifacts
+
+
+def prepare(setting: Setting, *, cached: bool = True) -> Prepared:
+    """The state for a setting: from disk if it is there, otherwise made in about two seconds and put there.
+
+    :raises ParameterError: the parameters are wrong.
+    """
+    root = repository_root()
+    parameters = setting.parameters(root)
+    artifacts = _artifacts(root, setting)
+    folder = root / CACHE / _key(setting, parameters, artifacts)
+    known = load_state(folder) if cached else None
+    if known is None:
+        dump, book = _build(setting, parameters, artifacts)
+        known = dump, {"book": book.model_dump(mode="json")}
+        save_state(folder, *known)
+    state = ChainState.of(known[0], parameters.chain_id)
+    return Prepared(state, parameters, Book.model_validate(known[1]["book"]), artifacts)
+
+
+def _artifacts(root: Path, setting: Setting) -> Artifacts:
+    found = deployed_contracts(root)
+    if not setting.token_contracts:
+        return found
+    only = [f"contracts/mocks/{name}.sol" for name in sorted(set(setting.token_contracts.values()))]
+    more = compile_contracts(root, only=only, quiet=True)
+    return Artifacts(root, {**more.contracts, **found.contracts}, found.warnings)
+
+
+def _key(setting: Setting, parameters: Parameters, artifacts: Artifacts) -> str:
+    """Changes with everything that decides the state."""
+    digest = hashlib.sha256(parameters.configuration_hash.encode())
+    digest.update(repr((sorted(setting.token_contracts.items()), setting.actors)).encode())
+    for artifact in artifacts:
+        digest.update(artifact.name.encode() + artifact.bytecode)
+    own = Path(__file__).resolve()
+    for source in (*sorted(Path(str(deploy_package.__file__)).parent.glob("*.py")), own, own.with_name("state.py")):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()[:32]
+
+
+def _build(setting: Setting, parameters: Parameters, artifacts: Artifacts) -> tuple[bytes, Book]:
+    chain = parameters.chain_id
+    with Anvil(
+        chain_id=chain, timestamp=START, base_fee=0, gas_price=0, gas_limit=GAS_LIMIT, block_interval=1
+    ) as anvil:
+        sender = anvil.sender(0)
+        for name, contract in setting.token_contracts.items():
+            token = parameters.tokens[name]
+            made = create(artifacts.artifact(contract), token.name, name, token.decimals, sender=sender)
+            made.transact("mint", DEPLOYER, TOKENS_EACH * 10**token.decimals)
+        deployment = deploy(sender, parameters, artifacts=artifacts)
+        _fund(anvil, deployment, setting.actors)
+        for name in deployment.pools:
+            _provide(anvil, deployment, setting.actors, name)
+        _publish(anvil, deployment)
+        # Gas was paid for meanwhile.
+        for actor in setting.actors.everybody:
+            anvil.set_balance(actor, ETHER_EACH)
+        dump = bytes.fromhex(str(anvil.rpc.request("anvil_dumpState"))[2:])
+        return slim(dump), deployment.book
+
+
+def _fund(anvil: Anvil, deployment: Deployment, actors: Actors) -> None:
+    for actor in actors.everybody:
+        anvil.set_balance(actor, ETHER_EACH)
+        for name, token in deployment.tokens.items():
+            amount = TOKENS_EACH * 10 ** deployment.parameters.tokens[name].decimals
+            token.transact("mint", actor, amount, sender=actor)
+            token.transact("approve", deployment.clearinghouse.address, NO_LIMIT, sender=actor)
+
+
+def _provide(anvil: Anvil, deployment: Deployment, actors: Actors, name: str) -> None:
+    """The LPs bring the capital that the pool is made for, in equal parts, and have shares for it."""
+    pool: PoolHandles = deployment.pools[name]
+    if not actors.lps:
+        return
+    part = native(deployment.parameters.pools[name].reference_nav.value, pool.decimals) // len(actors.lps)
+    for lp in actors.lps:
+        pool.lp.transact("requestDeposit", part, lp, lp, sender=lp)
+    due = int(pool.lp.call("strikeTime", pool.lp.call("currentEpoch")))
+    anvil.advance(max(due - anvil.now(), 1))
+    _publish(anvil, deployment)
+    keeper = actors.keepers[0] if actors.keepers else actors.owner
+    pool.lp.transact("strike", AccountId(keeper, pool.id, 0).to_bytes(), sender=keeper)
+    for lp in actors.lps:
+        pool.lp.transact("deposit(uint256,address,address)", part, lp, lp, sender=lp)
+
+
+def _publish(anvil: Anvil, deployment: Deployment) -> None:
+    """Every settable feed publishes its price, each at the time of the next block."""
+    for name, feed in deployment.feeds.items():
+        asset = deployment.parameters.assets[name]
+        time = anvil.now() + 1
+        anvil.set_next_timestamp(time)
+        Contract.transact(feed, "push", asset.price.value // 10 ** (18 - asset.feed_decimals), time, sender=DEPLOYER)
+
+
+def _address(role: str) -> str:
+    return checksum("0x" + keccak(text=f"plimsoll {role}")[12:].hex())
