@@ -9,7 +9,7 @@ ARGS :=
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compile test test-fast lint fmt gas gas-check demo replay-all deploy fuzz coverage lock clean
+.PHONY: help setup compile test test-fast lint fmt gas gas-check demo replay-all deploy fuzz bench-fuzz coverage lock clean
 
 help: ## List the commands
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -53,6 +53,9 @@ deploy: setup ## Deploy to a throw-away local chain through ape
 
 fuzz: setup ## Stateful tests with many more examples than `make test`
 	@bash tools/fuzz.sh $(ARGS)
+
+bench-fuzz: compile ## Calls a second that the fuzz driver makes, by backend and route
+	@$(PY) -m tests.bench.fuzz_driver $(ARGS)
 
 coverage: compile ## What the tests reach of src/plimsoll and contracts, as tables and in build/coverage
 	@$(PY) scripts/coverage.py tests -n 2 --dist loadfile $(ARGS)

@@ -219,6 +219,10 @@ def test_words_of_several_contracts_are_read_in_order(world: World) -> None:
     assert second.words == (*stored, 7, 0)
     assert third.words == (7, 0)
     assert third.success
+    driver.set_code(ANYBODY, ENVIRONMENT)
+    for _ in range(3):
+        driver.queue(Call(world.actors.thief, ANYBODY, b"", driver.time), probe)
+    assert [numbers(outcome)[0] - driver.number for outcome in driver.flush()] == [1, 2, 3]
     assert driver.words(PROBE, [3, 4]) == (0, 0)
     driver.step(call)
     assert driver.words(PROBE, [4, 3]) == (0, 7)

@@ -2,7 +2,7 @@
 
 A flush is one `eth_simulateV1` with a block for each call. The words asked for after a call are read by the contract's
 own `load(bytes32[])` in the same block where it has one; elsewhere by a block in which the contract's code is replaced
-by one that returns storage, after which the code is put back.
+by one that returns storage, after which the code is put back; it has the number and time of the call's own block.
 """
 
 from __future__ import annotations
@@ -151,6 +151,7 @@ class AnvilDriver(Driver):
     def _restore_snapshots(self, tokens: Sequence[Any]) -> None:
         if self._rpc.request("evm_revert", [tokens[0]]) is not True:
             raise FuzzError(f"the node does not know snapshot {tokens[0]}; let nothing else use it")
+        self._rpc.request("anvil_dropAllTransactions")
 
     # ── queues ─────────────────────────────────────────────────────────────
 
@@ -202,9 +203,8 @@ class AnvilDriver(Driver):
         blocks: list[dict[str, Any]] = []
         places: list[tuple[int, list[tuple[int, int, Read]]]] = []
         restored: dict[str, Any] = {}
-        shift = 0
         for (call, reads), number in zip(queued, numbers, strict=True):
-            block = _block(call, number + shift, restored)
+            block = _block(call, number, restored)
             restored = {}
             blocks.append(block)
             at = len(blocks) - 1
@@ -215,10 +215,8 @@ class AnvilDriver(Driver):
                     block["calls"].append(_message(read.address, f"0x{LOAD}{len(read.slots):064x}{data}"))
                     found.append((at, len(block["calls"]) - 1, read))
                     continue
-                # The number of a block between two calls is its own, so later ones are shifted.
-                shift += 1
                 overrides = restored | {read.address: {"code": READER}}
-                blocks.append(_empty(call, number + shift, overrides, _message(read.address, "0x" + data)))
+                blocks.append(_empty(call, number, overrides, _message(read.address, "0x" + data)))
                 found.append((len(blocks) - 1, 0, read))
                 restored = {read.address: {"code": codes[read.address]}}
             places.append((at, found))

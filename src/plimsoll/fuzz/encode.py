@@ -43,7 +43,7 @@ class Entry:
         """
         try:
             return self.selector + self._encode(args)
-        except (OverflowError, TypeError, ValueError, AttributeError) as error:
+        except (AbiError, TypeError, ValueError, AttributeError) as error:
             raise AbiError(f"{self.abi.signature}: {error}") from None
 
     def result(self, output: bytes) -> Any:
