@@ -54,7 +54,7 @@ class CompileError(PlimsollError):
     """The compiler is missing or refused the sources. The text holds one `file:line: message` per error."""
 
 
-class ArtifactNotFound(PlimsollError):  # noqa: N818
+class ArtifactNotFound(PlimsollError):
     """No compiled contract has the requested name."""
 
 

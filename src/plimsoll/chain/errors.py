@@ -43,7 +43,7 @@ PANIC_REASONS: Mapping[int, str] = {
 }
 
 
-class NodeUnavailable(PlimsollError):  # noqa: N818
+class NodeUnavailable(PlimsollError):
     """The node cannot be reached, or the connection broke before an answer came.
 
     `sent` is true when the request had already been handed over: a transaction in it may have been accepted.
@@ -76,7 +76,7 @@ class AbiError(PlimsollError):
     """An argument does not fit the ABI, a function is not in it, or returned bytes do not decode."""
 
 
-class NotAContract(PlimsollError):  # noqa: N818
+class NotAContract(PlimsollError):
     """A call reached an address without code."""
 
 
@@ -84,7 +84,7 @@ class SignerError(PlimsollError):
     """A sender cannot sign or send. The message never contains key material."""
 
 
-class TransactionNotMined(PlimsollError):  # noqa: N818
+class TransactionNotMined(PlimsollError):
     """A transaction was accepted but not included in a block in time; `tx_hash` is empty if the node withheld it."""
 
     def __init__(self, tx_hash: str, seconds: float) -> None:
@@ -99,7 +99,7 @@ class AnvilError(PlimsollError):
     """Anvil is missing, did not start, or refused a development command."""
 
 
-class Revert(PlimsollError):  # noqa: N818
+class Revert(PlimsollError):
     """The EVM refused a call or a transaction. `data` is the raw return data; `tx_hash` is set if it was mined."""
 
     def __init__(self, message: str, data: bytes = b"", tx_hash: str | None = None) -> None:

@@ -5,6 +5,7 @@ Money and shares WAD unless a name says native. All rounding is for the pool: fe
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -18,6 +19,7 @@ __all__ = [
     "QUEUE_SCALE",
     "VIRTUAL",
     "ClaimExceedsError",
+    "Epoch",
     "Mark",
     "PoolBook",
     "Queue",
@@ -42,6 +44,7 @@ QUEUE_SCALE = 10**27
 MAX_EPOCHS = 64
 """The most epochs with requests that one strike takes."""
 UINT128 = 2**128 - 1
+Controller = str | int
 
 
 class ClaimExceedsError(PlimsollError):
@@ -154,8 +157,10 @@ class Side(Enum):
     REDEEM = 1
 
 
-@dataclass(slots=True)
-class _Epoch:
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """What was asked for in an epoch: native units and shares; and the number of its strike, 0 before it."""
+
     deposits: int = 0
     redeems: int = 0
     strike: int = 0
@@ -170,38 +175,63 @@ class Strike:
     entry: Mark
 
 
-@dataclass(slots=True)
-class _Request:
+@dataclass(frozen=True, slots=True)
+class Request:
     amount: int = 0
     claimed_in: int = 0
     claimed_out: int = 0
 
 
+NO_EPOCH = Epoch()
+NO_REQUEST = Request()
+NO_REQUESTS: Mapping[int, Request] = {}
+
+
 @dataclass(slots=True)
 class PoolBook:
-    """Who asked for what, and what became of it."""
+    """Who asked for what, and what became of it. Controllers are known by any name that tells them apart.
+
+    What the tables hold is never changed in place, so that a copy of the tables is a copy of the book.
+    """
 
     struck_through: int = 0
     next_busy: int = 0
     queue: Queue = field(default_factory=Queue)
     strikes: list[Strike] = field(default_factory=list)
     busy_epochs: list[int] = field(default_factory=list)
-    _epochs: dict[int, _Epoch] = field(default_factory=dict)
-    _sums: dict[tuple[int, int], int] = field(default_factory=dict)
-    _requests: dict[tuple[Side, str], dict[int, _Request]] = field(default_factory=dict)
-    _heads: dict[tuple[Side, str], int] = field(default_factory=dict)
+    epochs: dict[int, Epoch] = field(default_factory=dict)
+    sums: dict[tuple[int, int], int] = field(default_factory=dict)
+    requests: dict[tuple[Side, Controller], Mapping[int, Request]] = field(default_factory=dict)
+    heads: dict[tuple[Side, Controller], int] = field(default_factory=dict)
 
-    def record(self, side: Side, controller: str, epoch: int, amount: int) -> None:
+    def clone(self) -> PoolBook:
+        """A book that may be changed without changing this one."""
+        return PoolBook(
+            self.struck_through,
+            self.next_busy,
+            self.queue,
+            self.strikes.copy(),
+            self.busy_epochs.copy(),
+            self.epochs.copy(),
+            self.sums.copy(),
+            self.requests.copy(),
+            self.heads.copy(),
+        )
+
+    def epoch_of(self, number: int) -> Epoch:
+        """What was asked for in an epoch."""
+        return self.epochs.get(number, NO_EPOCH)
+
+    def record(self, side: Side, controller: Controller, epoch: int, amount: int) -> None:
         """Adds a request of the running epoch."""
-        if epoch not in self._epochs:
+        if epoch not in self.epochs:
             self.busy_epochs.append(epoch)
-        totals = self._epochs.setdefault(epoch, _Epoch())
+        old = self.epoch_of(epoch)
         if side is Side.DEPOSIT:
-            totals.deposits += amount
+            self.epochs[epoch] = Epoch(old.deposits + amount, old.redeems, old.strike)
         else:
-            totals.redeems += amount
-        requests = self._requests.setdefault((side, controller), {})
-        requests.setdefault(epoch, _Request()).amount += amount
+            self.epochs[epoch] = Epoch(old.deposits, old.redeems + amount, old.strike)
+        self._add(side, controller, epoch, amount, 0, 0)
 
     def is_due(self, ready: int) -> bool:
         """Whether a strike of the epochs up to `ready` has something to do."""
@@ -217,8 +247,9 @@ class PoolBook:
             if self.next_busy == end:
                 last = self.busy_epochs[end - 1]
                 break
-            totals = self._epochs[self.busy_epochs[self.next_busy]]
-            totals.strike = number
+            epoch = self.busy_epochs[self.next_busy]
+            totals = self.epochs[epoch]
+            self.epochs[epoch] = Epoch(totals.deposits, totals.redeems, number)
             deposited += totals.deposits
             waiting += totals.redeems
             self.next_busy += 1
@@ -229,20 +260,20 @@ class PoolBook:
         """Writes what the strike that `collect` opened decided."""
         queue = self.queue
         key = (queue.round, queue.scale)
-        total = self._sums.get(key, 0)
+        total = self.sums.get(key, 0)
         self.strikes.append(Strike(deposited, shares, Mark(queue.product, total, *key)))
         self.queue, growth = pay(Queue(queue.product, waiting, *key), burnt, paid)
-        self._sums[key] = total + growth
+        self.sums[key] = total + growth
 
-    def take(self, side: Side, controller: str, wanted: int, *, wanted_out: bool) -> tuple[int, int]:
+    def take(self, side: Side, controller: Controller, wanted: int, *, wanted_out: bool) -> tuple[int, int]:
         """Claims `wanted` of what went in or of what comes out, oldest request first; gives (in, out).
 
         :raises ClaimExceedsError: nothing is changed then.
         """
-        parts: list[tuple[int, _Request, int, int]] = []
+        parts: list[tuple[int, int, int]] = []
         left = wanted
-        for epoch, request in self._open(side, controller):
-            if left == 0 or self._epochs[epoch].strike == 0:
+        for epoch in self._open(side, controller):
+            if left == 0 or self.epochs[epoch].strike == 0:
                 break
             part_in, part_out = self.claimable(side, controller, epoch)
             part = part_out if wanted_out else part_in
@@ -252,72 +283,82 @@ class PoolBook:
                 else:
                     part_in, part_out = left, mul_div_down(left, part_out, part_in)
                 part = left
-            parts.append((epoch, request, part_in, part_out))
+            parts.append((epoch, part_in, part_out))
             left -= part
         if left != 0:
             raise ClaimExceedsError(wanted, wanted - left)
         finished = True
-        for epoch, request, part_in, part_out in parts:
-            request.claimed_in += part_in
-            request.claimed_out += part_out
+        for epoch, part_in, part_out in parts:
+            request = self._add(side, controller, epoch, 0, part_in, part_out)
             finished = finished and (request.claimed_in == request.amount or self._is_refused(side, epoch))
             if finished:
-                self._heads[side, controller] = self._heads.get((side, controller), 0) + 1
-        return sum(part[2] for part in parts), sum(part[3] for part in parts)
+                self.heads[side, controller] = self.heads.get((side, controller), 0) + 1
+        return sum(part[1] for part in parts), sum(part[2] for part in parts)
 
-    def take_refund(self, controller: str, epoch: int) -> int:
+    def take_refund(self, controller: Controller, epoch: int) -> int:
         """Takes back what a refused deposit brought, native."""
         amount = self.refundable(controller, epoch)
         if amount:
-            self._requests[Side.DEPOSIT, controller][epoch].claimed_in += amount
+            self._add(Side.DEPOSIT, controller, epoch, 0, amount, 0)
         return amount
 
-    def pending(self, side: Side, controller: str, epoch: int) -> int:
+    def pending(self, side: Side, controller: Controller, epoch: int) -> int:
         """What of a request waits for its strike, or for its payment."""
         amount, strike = self._find(side, controller, epoch)
         if strike is None:
             return amount
         return 0 if side is Side.DEPOSIT else waiting_of(amount, strike.entry, self.queue)
 
-    def claimable(self, side: Side, controller: str, epoch: int) -> tuple[int, int]:
+    def claimable(self, side: Side, controller: Controller, epoch: int) -> tuple[int, int]:
         """(in, out) of a request that is settled and not claimed."""
         amount, strike = self._find(side, controller, epoch)
         if strike is None or amount == 0 or self._is_refused(side, epoch):
             return 0, 0
-        request = self._requests[side, controller][epoch]
+        request = self.requests[side, controller][epoch]
         if side is Side.DEPOSIT:
             settled_in, settled_out = amount, mul_div_down(amount, strike.minted, strike.deposited)
         else:
             mark = strike.entry
-            total = self._sums.get((mark.round, mark.scale), 0)
+            total = self.sums.get((mark.round, mark.scale), 0)
             settled_in = amount - waiting_of(amount, mark, self.queue)
-            settled_out = paid_for(amount, mark, total, self._sums.get((mark.round, mark.scale + 1), 0))
+            settled_out = paid_for(amount, mark, total, self.sums.get((mark.round, mark.scale + 1), 0))
         return settled_in - request.claimed_in, settled_out - request.claimed_out
 
-    def claimable_total(self, side: Side, controller: str) -> tuple[int, int]:
+    def claimable_total(self, side: Side, controller: Controller) -> tuple[int, int]:
         """`claimable` over all requests of a controller."""
-        parts = [self.claimable(side, controller, epoch) for epoch, _ in self._open(side, controller)]
+        parts = [self.claimable(side, controller, epoch) for epoch in self._open(side, controller)]
         return sum(part[0] for part in parts), sum(part[1] for part in parts)
 
-    def refundable(self, controller: str, epoch: int) -> int:
+    def refundable(self, controller: Controller, epoch: int) -> int:
         """What of a refused deposit was not taken back, native."""
         amount, strike = self._find(Side.DEPOSIT, controller, epoch)
         if strike is None or amount == 0 or not self._is_refused(Side.DEPOSIT, epoch):
             return 0
-        return amount - self._requests[Side.DEPOSIT, controller][epoch].claimed_in
+        return amount - self.requests[Side.DEPOSIT, controller][epoch].claimed_in
 
     def _has_busy(self, index: int, ready: int) -> bool:
         return index < len(self.busy_epochs) and self.busy_epochs[index] <= ready
 
-    def _open(self, side: Side, controller: str) -> list[tuple[int, _Request]]:
-        """Requests that are not finished, oldest first."""
-        return list(self._requests.get((side, controller), {}).items())[self._heads.get((side, controller), 0) :]
+    def _open(self, side: Side, controller: Controller) -> list[int]:
+        """Epochs of the requests that are not finished, oldest first."""
+        key = (side, controller)
+        return list(self.requests.get(key, NO_REQUESTS))[self.heads.get(key, 0) :]
+
+    def _add(
+        self, side: Side, controller: Controller, epoch: int, amount: int, claimed_in: int, claimed_out: int
+    ) -> Request:
+        """Adds to what a request asks for and to what was claimed of it."""
+        requests = self.requests.get((side, controller), NO_REQUESTS)
+        old = requests.get(epoch, NO_REQUEST)
+        new = Request(old.amount + amount, old.claimed_in + claimed_in, old.claimed_out + claimed_out)
+        self.requests[side, controller] = {**requests, epoch: new}
+        return new
 
     def _is_refused(self, side: Side, epoch: int) -> bool:
-        number = self._epochs[epoch].strike
+        number = self.epoch_of(epoch).strike
         return side is Side.DEPOSIT and number != 0 and self.strikes[number - 1].minted == 0
 
-    def _find(self, side: Side, controller: str, epoch: int) -> tuple[int, Strike | None]:
-        request = self._requests.get((side, controller), {}).get(epoch)
-        number = self._epochs[epoch].strike if epoch in self._epochs else 0
-        return request.amount if request else 0, self.strikes[number - 1] if number else None
+    def _find(self, side: Side, controller: Controller, epoch: int) -> tuple[int, Strike | None]:
+        request = self.requests.get((side, controller), NO_REQUESTS).get(epoch, NO_REQUEST)
+        number = self.epoch_of(epoch).strike
+        return request.amount, self.strikes[number - 1] if number else None

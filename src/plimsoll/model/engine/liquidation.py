@@ -1,0 +1,407 @@
+"""Liquidation: health at the prices that count, closing, penalty and reward, bad debt. Collateral sales are in
+`sale`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from plimsoll.model import liquidation, margin, pricing
+from plimsoll.model.config_words import PoolLiquidationWord
+from plimsoll.model.engine.draft import Draft
+from plimsoll.model.engine.ledger import (
+    MarketBook,
+    PoolBook,
+    add_cash,
+    bits_of,
+    cash_of,
+    commit,
+    get_account,
+    get_position,
+    load_market,
+    load_pool,
+    mark,
+    pay,
+    profit_of,
+    put_in,
+    save_market,
+    save_pool,
+    size_of,
+    store_account,
+    store_position,
+    take_out,
+    unsound,
+    with_market,
+)
+from plimsoll.model.engine.margin import end_sale, maintenance_requirement
+from plimsoll.model.engine.prices import observe
+from plimsoll.model.engine.sale import absorb, give_dust, is_dust, sale_equity, start_sale
+from plimsoll.model.engine.solvency import protect, socialise
+from plimsoll.model.engine.state import Account, Position, market_id, pool_of
+from plimsoll.model.oracle import PriceFlags
+from plimsoll.model.oracle_words import Spot, Trend
+from plimsoll.units import PPM, WAD, div_up, mul_div_up
+
+__all__ = ["Health", "LiquidationResult", "below", "health_of", "liquidate"]
+
+INVALID = int(PriceFlags.INVALID)
+DEVIATED = int(PriceFlags.DEVIATED)
+DEVIATED_LONG = int(PriceFlags.DEVIATED_LONG)
+SEQUENCER = int(PriceFlags.SEQUENCER_DOWN | PriceFlags.SEQUENCER_GRACE)
+
+
+class LiquidationResult(IntEnum):
+    """What became of one account."""
+
+    HEALTHY = 0
+    PARTIAL = 1
+    FULL = 2
+    SALE_STARTED = 3
+    BAD_DEBT = 4
+    COOL_OFF = 5
+    GRACE = 6
+    PRICE_REFUSED = 7
+    ON_SALE = 8
+
+
+@dataclass(slots=True)
+class Leg:
+    """One position of the account. `price` values it, `close_price` closes it: the better for the account while the
+    sources deviate. `requirement` is 0 when it may not be closed."""
+
+    market: MarketBook
+    index: int
+    position: Position
+    size: int
+    price: int = 0
+    close_price: int = 0
+    market_price: int = 0
+    profit: int = 0
+    requirement: int = 0
+    closable: bool = True
+    done: bool = False
+
+
+@dataclass(slots=True)
+class Health:
+    """The account at one set of prices: equity^M (`collateral` of it is collateral), MM with the keeper floor, newest
+    publish time used."""
+
+    equity: int
+    legs: list[Leg] = field(default_factory=list)
+    collateral: int = 0
+    required: int = 0
+    newest: int = 0
+    grace: bool = False
+    deviated: bool = False
+    open: bool = False
+
+
+@dataclass(slots=True)
+class Tally:
+    """What closing adds up to: penalties, Σ ⌊rewardRate·notional⌋, change of Π."""
+
+    penalty: int = 0
+    rate_part: int = 0
+    premium: int = 0
+    closed: bool = False
+
+
+# ── health ───────────────────────────────────────────────────────────────────
+
+
+def below(h: Health) -> bool:
+    """equity^M < MM"""
+    return h.equity < h.required
+
+
+def health_of(d: Draft, account: int, a: Account, p: PoolBook, *, secondary: bool = False) -> Health:
+    """Values the account for liquidation.
+
+    An invalid price becomes the bound that favours the account, and such a leg has no requirement; while the sources
+    deviate `secondary` decides which of them is used.
+    """
+    h = Health(cash_of(a, p))
+    for index in bits_of(a.markets):
+        m = load_market(d, market_id(p.id, index))
+        position = get_position(d, account, index)
+        leg = Leg(m, index, position, size_of(d, m, position), market_price=m.price)
+        h.legs.append(leg)
+        _price_leg(d, leg, h, secondary)
+        leg.profit = profit_of(d, m, position, leg.price)
+        h.equity += leg.profit
+        if leg.closable and leg.size:
+            h.open = True
+            leg.requirement = maintenance_requirement(m.terms.margin, abs(leg.size), leg.price)
+            h.required += leg.requirement
+    if h.open:
+        h.required += p.terms.risk.keeper_floor
+    for index in bits_of(a.collaterals):
+        terms = d.collaterals[p.id, index].terms
+        spot, trend = observe(d, terms.asset)
+        price = _price_for(spot, trend, h, secondary, long=True)[0]
+        balance = d.collateral.get((account, index), 0)
+        h.collateral += margin.collateral_value(balance, terms.decimals, price, terms.weight_maintenance_ppm)
+    h.equity += h.collateral
+    return h
+
+
+def _price_leg(d: Draft, leg: Leg, h: Health, secondary: bool) -> None:
+    m = leg.market
+    if m.settled:
+        leg.price = leg.close_price = m.price
+        return
+    spot, trend = observe(d, m.terms.margin.asset)
+    leg.price, leg.close_price = _price_for(spot, trend, h, secondary, long=leg.size > 0)
+    leg.closable = not spot.flags & INVALID
+    if leg.closable:
+        leg.market_price = spot.price
+
+
+def _price_for(spot: Spot, trend: Trend, h: Health, secondary: bool, *, long: bool) -> tuple[int, int]:
+    """Price of a valuation and of a close, for something the account is long of, or short of."""
+    price, flags = spot.price, spot.flags
+    if flags & SEQUENCER:
+        h.grace = True
+    if flags & INVALID:
+        bound = trend.bound_ppm
+        price = mul_div_up(price, PPM + bound, PPM) if long else price * (PPM - bound) // PPM
+        return price, price
+    h.newest = max(h.newest, spot.publish_time)
+    if not flags & DEVIATED or flags & DEVIATED_LONG:
+        return price, price
+    h.deviated = True
+    other = spot.other
+    close = max(price, other) if long else min(price, other)
+    return (other if secondary else price), close
+
+
+def better(d: Draft, account: int, a: Account, p: PoolBook, h: Health) -> Health:
+    """While sources deviate the account must be below the line at both: the valuation that is better for it."""
+    if not h.deviated or not below(h):
+        return h
+    second = health_of(d, account, a, p, secondary=True)
+    return second if not below(second) or second.equity > h.equity else h
+
+
+# ── liquidate ────────────────────────────────────────────────────────────────
+
+
+def liquidate(d: Draft, accounts: Sequence[int], keeper: int) -> list[LiquidationResult]:
+    """Liquidates every liquidatable account of the list and skips the others; one result each."""
+    d.begin()
+    results = [_liquidate(d, account, keeper) for account in accounts]
+    commit(d)
+    return results
+
+
+def _liquidate(d: Draft, account: int, keeper: int) -> LiquidationResult:
+    a = get_account(d, account)
+    if a.markets == 0 and a.raw_cash >= 0:
+        end_sale(d, account)
+        return LiquidationResult.HEALTHY
+    p = load_pool(d, pool_of(account))
+    h = health_of(d, account, a, p)
+    if not below(h):
+        # A sale that the account outgrew is over.
+        if a.markets == 0 and account in d.sales and sale_equity(d, account, a, p) >= 0:
+            end_sale(d, account)
+        return LiquidationResult.HEALTHY
+    if h.newest != 0 and h.newest <= a.last_check:
+        return LiquidationResult.COOL_OFF
+    if h.deviated:
+        h = better(d, account, a, p, h)
+        if not below(h):
+            return LiquidationResult.HEALTHY
+    config = p.terms.liquidation
+    if h.grace and h.equity * PPM >= h.required * config.grace_health_ppm:
+        return LiquidationResult.GRACE
+    if a.markets == 0:
+        return _without_positions(d, account, a, p, keeper)
+    if _protect(d, p, h):
+        h = better(d, account, a, p, health_of(d, account, a, p))
+        if not below(h):
+            return LiquidationResult.HEALTHY
+    return _close(d, account, a, p, h, config, keeper)
+
+
+def _without_positions(d: Draft, account: int, a: Account, p: PoolBook, keeper: int) -> LiquidationResult:
+    """An account below zero without positions: its collateral goes on sale; what is not worth a sale goes to the
+    keeper; when nothing is left the debt is bad."""
+    if a.collaterals:
+        if not is_dust(d, account, a, p):
+            return LiquidationResult.SALE_STARTED if start_sale(d, account) else LiquidationResult.ON_SALE
+        a = give_dust(d, account, a, keeper)
+    a = absorb(d, a, p)
+    store_account(d, account, a)
+    save_pool(d, p)
+    _socialise(d, p)
+    return LiquidationResult.BAD_DEBT
+
+
+def _socialise(d: Draft, p: PoolBook) -> None:
+    if p.nav < 0:
+        socialise(d, p)
+        save_pool(d, p)
+
+
+def _protect(d: Draft, p: PoolBook, h: Health) -> bool:
+    """Deleverages and socialises when a close would credit profit of an unsound market; whether it acted."""
+    acted = False
+    for leg in h.legs:
+        if leg.profit <= 0 or not leg.closable:
+            continue
+        m = leg.market
+        before = m.price, m.loss, p.loss_sum
+        m.price = leg.market_price
+        mark(p, m)
+        if unsound(p, m):
+            protect(d, p, m)
+            acted = True
+        else:
+            m.price, m.loss, p.loss_sum = before
+    return acted
+
+
+# ── closing ──────────────────────────────────────────────────────────────────
+
+
+def _close(
+    d: Draft, account: int, a: Account, p: PoolBook, h: Health, config: PoolLiquidationWord, keeper: int
+) -> LiquidationResult:
+    t = Tally()
+    a = _close_legs(d, account, a, p, h, config, t)
+    if not t.closed:
+        return LiquidationResult.PRICE_REFUSED
+    floor = p.terms.risk.keeper_floor
+    # The penalties of the closing loop are charged once, here.
+    charged = liquidation.charged(t.penalty, floor, h.equity + t.penalty)
+    gas = _gas_cost(d, config, t.rate_part, floor)
+    reward = liquidation.reward(charged, p.insurance, floor, config.reward_max, t.rate_part, gas)
+    a = add_cash(a, p, -charged)
+    _distribute(p, charged, reward, t.premium)
+    result = LiquidationResult.PARTIAL if a.markets else LiquidationResult.FULL
+    if a.markets == 0 and cash_of(a, p) < 0:
+        if a.collaterals == 0:
+            a = absorb(d, a, p)
+            result = LiquidationResult.BAD_DEBT
+        elif cash_of(a, p) + h.collateral < 0:
+            start_sale(d, account)
+            result = LiquidationResult.SALE_STARTED
+    store_account(d, account, a)
+    pay(d, p, keeper, reward)
+    save_pool(d, p)
+    _socialise(d, p)
+    return result
+
+
+def _close_legs(
+    d: Draft, account: int, a: Account, p: PoolBook, h: Health, config: PoolLiquidationWord, t: Tally
+) -> Account:
+    """Closes positions, the largest requirement first, until health is at its target or none is left."""
+    target = config.target_health_ppm * (WAD // PPM)
+    while True:
+        leg = _largest(h)
+        if leg is None:
+            return a
+        shortfall = mul_div_up(h.required, target, WAD) - h.equity
+        # What is below the line without a requirement of its own (a closed epoch's value) is only collected.
+        if shortfall <= 0 and t.closed:
+            return a
+        leg.done = True
+        amount = _amount(p, h, leg, shortfall, target) if leg.size else 0
+        a = _close_leg(d, account, a, p, leg, amount, t)
+        _account(p, h, leg, amount, t)
+        if amount < abs(leg.size):
+            return a
+
+
+def _largest(h: Health) -> Leg | None:
+    """The open leg with the largest requirement, the first of equals."""
+    best: Leg | None = None
+    for leg in h.legs:
+        if leg.done or not (leg.closable or leg.size == 0):
+            continue
+        if best is None or leg.requirement > best.requirement:
+            best = leg
+    return best
+
+
+def _amount(p: PoolBook, h: Health, leg: Leg, shortfall: int, target: int) -> int:
+    """How much to close: the least that reaches the target; all when part cannot help or the rest would be dust."""
+    size = abs(leg.size)
+    one, unit = leg.market.terms.margin, WAD // PPM
+    penalty = one.penalty_ppm * unit
+    base, slope = one.mm_base_ppm, one.mm_slope
+    ratio = margin.ratio(base, slope, size) + penalty
+    if shortfall <= 0 or not liquidation.part_helps(h.equity, h.required, penalty, ratio):
+        return size
+    amount = liquidation.least_close(size, leg.price, shortfall, base * unit, slope, penalty, target)
+    amount = max(amount, liquidation.floor_size(p.terms.risk.keeper_floor, penalty, leg.price))
+    if amount >= size or pricing.notional_down(size - amount, leg.price) < p.terms.risk.min_notional:
+        return size
+    return amount
+
+
+def _close_leg(d: Draft, account: int, a: Account, p: PoolBook, leg: Leg, amount: int, t: Tally) -> Account:
+    """Touches the position at its closing price, closes `amount` of it, and settles the premium in the tally."""
+    m = leg.market
+    m.price = leg.market_price
+    before = mark(p, m)
+    profit = leg.profit
+    if leg.close_price != leg.price:
+        profit = profit_of(d, m, leg.position, leg.close_price)
+    take_out(d, p, m, leg.position, profit)
+    rest = leg.size - amount if leg.size > 0 else leg.size + amount
+    position = put_in(m, rest, leg.close_price)
+    t.premium += mark(p, m) - before
+    t.closed = True
+    # What the better of two deviating prices gives belongs to the account.
+    leg.profit = profit - leg.profit
+    a = with_market(add_cash(a, p, profit), leg.index, rest != 0)
+    store_position(d, account, leg.index, position)
+    save_market(d, m)
+    return a
+
+
+def _account(p: PoolBook, h: Health, leg: Leg, amount: int, t: Tally) -> None:
+    """Moves the provisional equity and requirement past a close."""
+    one = leg.market.terms.margin
+    penalty = div_up(pricing.notional_up(amount, leg.close_price) * one.penalty_ppm, PPM)
+    t.penalty += penalty
+    t.rate_part += pricing.notional_down(amount, leg.close_price) * one.reward_rate_ppm // PPM
+    h.equity += leg.profit - penalty
+    h.required -= leg.requirement
+    rest = abs(leg.size) - amount
+    if rest:
+        h.required += maintenance_requirement(one, rest, leg.price)
+    elif h.open and not any(other.requirement for other in h.legs if not other.done):
+        h.open = False
+        h.required -= p.terms.risk.keeper_floor
+
+
+def _gas_cost(d: Draft, config: PoolLiquidationWord, rate_part: int, floor: int) -> int:
+    """gasUnits·basefee·price of the gas token + l1Fee; asked for only when it can matter."""
+    if rate_part >= floor:
+        return 0
+    if config.gas_asset == 0:
+        return config.l1_fee
+    price = observe(d, config.gas_asset)[0].price
+    cost: int = config.l1_fee + config.gas_units * d.base_fee * price // WAD
+    return cost
+
+
+def _distribute(p: PoolBook, charged: int, reward: int, premium: int) -> None:
+    """The penalty pays the keeper, then the premium that the close added to V, then insurance; a premium set free goes
+    from V to insurance. What the penalty cannot pay of the reward comes from insurance."""
+    from_charged = min(reward, charged)
+    rest = charged - from_charged
+    p.insurance -= reward - from_charged
+    if premium >= 0:
+        to_pool = min(rest, premium)
+        p.cash += to_pool
+        p.insurance += rest - to_pool
+    else:
+        p.cash += premium
+        p.insurance += rest - premium
