@@ -5,21 +5,16 @@ from __future__ import annotations
 
 from plimsoll.model.config_words import Pause
 from plimsoll.model.engine import tokens
+from plimsoll.model.engine.books import commit, load_market, load_pool, reprice, save_market, save_pool
 from plimsoll.model.engine.draft import Draft, Refusal, require, to_int
 from plimsoll.model.engine.ledger import (
     MAX_256,
     add_cash,
     borrowable,
     collateral_index,
-    commit,
     get_account,
-    load_market,
-    load_pool,
     pay,
     payable,
-    reprice,
-    save_market,
-    save_pool,
     set_held,
     store_account,
     wad,

@@ -9,19 +9,9 @@ from __future__ import annotations
 import dataclasses
 
 from plimsoll.model.config_words import MarketFlags, Pause
+from plimsoll.model.engine.books import PoolBook, commit, load_market, load_pool, mark, reprice, save_market, save_pool
 from plimsoll.model.engine.draft import Draft, Refusal, require
-from plimsoll.model.engine.ledger import (
-    PoolBook,
-    add_claim,
-    collateral_index,
-    commit,
-    load_market,
-    load_pool,
-    mark,
-    reprice,
-    save_market,
-    save_pool,
-)
+from plimsoll.model.engine.ledger import add_claim, collateral_index
 from plimsoll.model.engine.parameters import (
     MAX_COLLATERALS,
     MAX_MARKETS,

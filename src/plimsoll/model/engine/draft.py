@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from plimsoll.model.engine.state import State
 
 if TYPE_CHECKING:
-    from plimsoll.model.engine.ledger import MarketBook, PoolBook
+    from plimsoll.model.engine.books import MarketBook, PoolBook
     from plimsoll.model.oracle_words import Spot, Trend
 
 __all__ = ["Draft", "Refusal", "check_int", "check_uint", "require", "to_int"]

@@ -8,30 +8,32 @@ from plimsoll.model import pricing
 from plimsoll.model.config_words import MarketFlags, Pause
 from plimsoll.model.engine import solvency
 from plimsoll.model.engine.accounts import with_pending_orders
-from plimsoll.model.engine.draft import Draft, require
-from plimsoll.model.engine.ledger import (
-    MAX_256,
+from plimsoll.model.engine.books import (
     MarketBook,
     PoolBook,
-    add_cash,
-    borrowable,
     commit,
-    get_account,
-    get_position,
     load_market,
     load_pool,
     mark,
+    save_market,
+    save_pool,
+    take_price,
+    unsound,
+)
+from plimsoll.model.engine.draft import Draft, require
+from plimsoll.model.engine.ledger import (
+    MAX_256,
+    add_cash,
+    borrowable,
+    get_account,
+    get_position,
     pay,
     profit_of,
     put_in,
-    save_market,
-    save_pool,
     size_of,
     store_account,
     store_position,
     take_out,
-    take_price,
-    unsound,
     with_market,
 )
 from plimsoll.model.engine.margin import (

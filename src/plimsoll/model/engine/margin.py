@@ -10,10 +10,9 @@ from dataclasses import dataclass
 
 from plimsoll.model import margin
 from plimsoll.model.config_words import MarginWord
+from plimsoll.model.engine.books import MarketBook, PoolBook, load_market, load_pool, save_pool
 from plimsoll.model.engine.draft import Draft, Refusal, require, to_int
 from plimsoll.model.engine.ledger import (
-    MarketBook,
-    PoolBook,
     add_cash,
     bits_of,
     borrowable,
@@ -21,10 +20,7 @@ from plimsoll.model.engine.ledger import (
     collateral_index,
     get_account,
     get_position,
-    load_market,
-    load_pool,
     profit_of,
-    save_pool,
     size_of,
     store_account,
     wad,

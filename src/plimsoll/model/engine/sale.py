@@ -8,18 +8,15 @@ from dataclasses import dataclass
 from plimsoll.model import liquidation, margin
 from plimsoll.model.config_words import CollateralWord
 from plimsoll.model.engine import tokens
+from plimsoll.model.engine.books import PoolBook, commit, load_pool, save_pool
 from plimsoll.model.engine.draft import Draft, Refusal, require, to_int
 from plimsoll.model.engine.ledger import (
-    PoolBook,
     add_cash,
     add_claim,
     bits_of,
     cash_of,
     collateral_index,
-    commit,
     get_account,
-    load_pool,
-    save_pool,
     set_held,
     store_account,
 )

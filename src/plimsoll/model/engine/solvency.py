@@ -9,32 +9,34 @@ from dataclasses import dataclass
 from plimsoll.model import pricing, side
 from plimsoll.model.config_words import Pause
 from plimsoll.model.engine import tokens
-from plimsoll.model.engine.draft import Draft, check_int, check_uint, require, to_int
-from plimsoll.model.engine.ledger import (
-    MAX_256,
+from plimsoll.model.engine.books import (
     MarketBook,
     PoolBook,
     SideBook,
-    add_cash,
-    add_claim,
     commit,
-    get_account,
-    get_position,
     load_market,
     load_pool,
     mark,
-    pay,
-    profit_of,
-    put_in,
     reprice,
     save_market,
     save_pool,
+    unsound,
+)
+from plimsoll.model.engine.draft import Draft, check_int, check_uint, require, to_int
+from plimsoll.model.engine.ledger import (
+    MAX_256,
+    add_cash,
+    add_claim,
+    get_account,
+    get_position,
+    pay,
+    profit_of,
+    put_in,
     set_held,
     size_of,
     store_account,
     store_position,
     take_out,
-    unsound,
     with_market,
 )
 from plimsoll.model.engine.prices import observe_for
