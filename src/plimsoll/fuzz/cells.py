@@ -77,10 +77,17 @@ class Layout:
     def __init__(self, artifact: Artifact) -> None:
         self._types: Mapping[str, Any] = artifact.storage_layout["types"] or {}
         self._variables = {entry["label"]: entry for entry in artifact.storage_layout["storage"]}
+        self._known: dict[tuple[Any, ...], tuple[int, int, int]] = {}
         self.name = artifact.name
 
-    def place(self, variable: str, *path: Any) -> tuple[int, int, int]:
-        """(slot, shift, bits) of a value, through mapping keys (int), array indices (int) and members (names)."""
+    def place(self, *where: Any) -> tuple[int, int, int]:
+        """(slot, shift, bits) of a value: its variable, then keys and indices (int) and members (names)."""
+        known = self._known.get(where)
+        if known is None:
+            known = self._known[where] = self._find(*where)
+        return known
+
+    def _find(self, variable: str, *path: Any) -> tuple[int, int, int]:
         entry = self._variables[variable]
         slot, shift, kind = int(entry["slot"]), 8 * int(entry["offset"]), entry["type"]
         for step in path:

@@ -70,6 +70,7 @@ def deep(t: Transition) -> list[str]:
 def _run(checks: Mapping[str, Check], t: Transition) -> list[str]:
     found: list[str] = []
     for run in dict.fromkeys(checks.values()):
-        name = ", ".join(one for one, other in checks.items() if other is run)
-        found += [f"{name}: {problem}" for problem in run(t)]
+        for problem in run(t):
+            ids = ", ".join(one for one, other in checks.items() if other is run)
+            found.append(f"{ids}: {problem}")
     return found

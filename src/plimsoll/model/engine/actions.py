@@ -115,7 +115,8 @@ def apply(state: State, action: Action, time: int | None = None, base_fee: int |
     before = d.mark()
     try:
         value = ACTIONS[action.name](d, action.caller, *action.args)
-    except Refusal as refusal:
+        refusal = None
+    except Refusal as refused:
         d.restore(before)
-        return Result(d.freeze(), None, refusal)
-    return Result(d.freeze(), value)
+        value, refusal = None, refused
+    return Result(d.freeze(), value, refusal)

@@ -6,7 +6,6 @@ A `Draft` shares every table with the state it came from and copies one only whe
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from plimsoll.model.engine.state import State
@@ -17,7 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Draft", "Refusal", "check_int", "check_uint", "require", "to_int"]
 
-FIELDS = tuple(field.name for field in dataclasses.fields(State))
+WORKING = ("_own", "prices", "pool_books", "market_books")
+"""What a draft has beside the fields of its state."""
 
 
 class Refusal(Exception):
@@ -65,30 +65,28 @@ class Draft:
     """Writable view of a `State`; attributes are its fields.
 
     Beside the state it keeps what lives only during one call that holds the lock (prices that were read, pools and
-    markets being worked on), and during one transaction (rounds that were read).
+    markets being worked on).
     """
 
-    def __init__(self, state: State) -> None:
-        for name in FIELDS:
-            setattr(self, name, getattr(state, name))
-        self._origin = state
-        self._own: set[str] = set()
-        self.prices: dict[int, tuple[Spot, Trend]] = {}
-        self.pool_books: dict[int, PoolBook] = {}
-        self.market_books: dict[int, MarketBook] = {}
-        self.caller = 0
-
     if TYPE_CHECKING:
+        prices: dict[int, tuple[Spot, Trend]]
+        pool_books: dict[int, PoolBook]
+        market_books: dict[int, MarketBook]
 
         def __getattr__(self, name: str) -> Any: ...
         def __setattr__(self, name: str, value: Any) -> None: ...
+
+    def __init__(self, state: State) -> None:
+        self.__dict__.update(state.__dict__)
+        self._own: set[str] = set()
+        self.begin()
 
     def own(self, table: str) -> Any:
         """The table, writable: copied when this draft shares it still."""
         if table not in self._own:
             self._own.add(table)
-            setattr(self, table, dict(getattr(self, table)))
-        return getattr(self, table)
+            self.__dict__[table] = dict(self.__dict__[table])
+        return self.__dict__[table]
 
     def put(self, table: str, key: Any, value: Any) -> None:
         """Writes one entry of a table."""
@@ -96,7 +94,7 @@ class Draft:
 
     def drop(self, table: str, key: Any) -> None:
         """Removes one entry of a table; what is not there is left alone."""
-        if key in getattr(self, table):
+        if key in self.__dict__[table]:
             self.own(table).pop(key)
 
     def begin(self) -> None:
@@ -105,21 +103,23 @@ class Draft:
         self.pool_books = {}
         self.market_books = {}
 
-    def mark(self) -> tuple[Any, ...]:
+    def mark(self) -> dict[str, Any]:
         """A point to come back to."""
         self._own.clear()
-        return (*(getattr(self, name) for name in FIELDS), dict(self.prices))
+        return {**self.__dict__, "prices": dict(self.prices)}
 
-    def restore(self, mark: tuple[Any, ...]) -> None:
-        """Undoes everything since `mark`, books included."""
-        for name, value in zip(FIELDS, mark, strict=False):
-            setattr(self, name, value)
+    def restore(self, mark: dict[str, Any]) -> None:
+        """Undoes everything since `mark`, books included; once."""
+        self.__dict__.update(mark)
         self._own.clear()
-        self.prices = mark[-1]
         self.pool_books = {}
         self.market_books = {}
 
     def freeze(self) -> State:
-        """The state as it is now."""
-        self._own.clear()
-        return State(*(getattr(self, name) for name in FIELDS))
+        """The state as it is now. The draft is not used any more."""
+        fields = dict(self.__dict__)
+        for name in WORKING:
+            del fields[name]
+        state = State.__new__(State)
+        state.__dict__.update(fields)
+        return state

@@ -227,7 +227,7 @@ class Token:
 # ── everything ───────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class State:
     """The protocol and the world around it at one block. `held`, claims: WAD for a settlement asset, else native
     units."""
