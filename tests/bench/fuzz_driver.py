@@ -25,6 +25,7 @@ __all__ = ["main", "rates"]
 
 BATCH = 50
 """Calls of one example."""
+WORDS = 15
 NO_CLIENT = bytes(32)
 
 
@@ -52,15 +53,16 @@ def script(world: World, count: int) -> list[tuple[Call, Read]]:
 
 
 def words(world: World, account: bytes) -> Read:
-    """15 words: of the account, its pool, its market."""
-    market = world.market("ETH")
-    places: list[tuple[Any, ...]] = [("accounts_", account)]
-    places += [("positions_", account, index) for index in range(2)]
-    places += [("collateral_", account, index) for index in range(2)]
-    places += [("pools_", 1, part) for part in ("money", "dues", "debt")]
-    places += [("markets_", market, part) for part in ("funding", "sides", "longEntrySum", "shortEntrySum", "owed")]
-    places += [("held_", 1, world.token("USDC")), ("saleStart_", account)]
-    return world.read(*places)
+    """15 words: of the account, the pool, the market, and of positions to make up the number."""
+    places = [
+        ("accounts_", account),
+        ("pools_", 1),
+        ("markets_", world.market("ETH")),
+        ("held_", 1, world.token("USDC")),
+    ]
+    others = [("positions_", account, index) for index in range(WORDS)]
+    found = world.read(*places, *others, whole=True)
+    return Read(found.address, found.slots[:WORDS])
 
 
 def rates(world: World, rounds: int, count: int) -> dict[str, float]:

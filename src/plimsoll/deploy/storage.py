@@ -37,6 +37,18 @@ class StorageSlots:
 
         :raises StorageError: there is no such thing.
         """
+        return self._find(variable, path)[0]
+
+    def span(self, variable: str, *path: Any) -> range:
+        """All slots of a value: the one of a word, each of a struct's.
+
+        :raises StorageError: there is no such thing.
+        """
+        slot, kind = self._find(variable, path)
+        return range(slot, slot + -(-int(self._types[kind]["numberOfBytes"]) // 32))
+
+    def _find(self, variable: str, path: Sequence[Any]) -> tuple[int, str]:
+        """Slot and type."""
         entry = self._variables.get(variable)
         if entry is None:
             raise StorageError(f"{self._name} has no variable {variable}; it has {', '.join(self._variables)}")
@@ -53,7 +65,7 @@ class StorageSlots:
                 slot, kind = slot + int(member["slot"]), member["type"]
             else:
                 raise StorageError(f"{layout['label']} of {variable} has no parts; {step!r} leads nowhere")
-        return slot
+        return slot, kind
 
 
 def load_words(clearinghouse: Contract, slots: Sequence[int]) -> list[int]:

@@ -13,7 +13,6 @@ Contracts are called `clearinghouse`, `order_book`, `hub`, `lens`, `token:USDC`,
 
 from __future__ import annotations
 
-from functools import partial
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -63,7 +62,7 @@ class World:
         node.driver = self.driver
         self._entries: dict[tuple[str, str], Entry] = {}
         self._layouts: dict[str, StorageSlots] = {}
-        self._slots: dict[tuple[str, Where], int] = {}
+        self._spans: dict[tuple[str, Where], range] = {}
 
     @classmethod
     def open(cls, setting: Setting | None = None, backend: Backend = "revm") -> Self:
@@ -173,25 +172,31 @@ class World:
 
         :raises StorageError: there is no such thing.
         """
-        where = (contract, (variable, *path))
-        known = self._slots.get(where)
-        if known is None:
-            layout = self._layouts.get(contract)
-            if layout is None:
-                entry = self.deployment.book.contracts[contract]
-                layout = self._layouts[contract] = StorageSlots(self.artifacts.artifact(entry.contract))
-            known = self._slots[where] = layout.at(variable, *path)
-        return known
+        return self._span(contract, (variable, *path))[0]
 
-    def read(self, *places: Where, contract: str = "clearinghouse") -> Read:
-        """Storage words to read: `read(("accounts_", account), ("pools_", 1, "money"))`. Keep it where speed counts."""
-        slot = partial(self.slot, contract=contract)
-        return Read(self.address(contract), tuple(slot(*place) for place in places))
+    def read(self, *places: Where, contract: str = "clearinghouse", whole: bool = False) -> Read:
+        """Storage words to read: `read(("accounts_", account), ("pools_", 1, "money"))`. Keep it where speed counts.
+
+        :param whole: every word of each struct, not its first alone: `read(("pools_", 1), whole=True)`.
+        :raises StorageError: there is no such thing.
+        """
+        spans = [self._span(contract, place) for place in places]
+        return Read(self.address(contract), tuple(slot for span in spans for slot in (span if whole else span[:1])))
 
     def word(self, variable: str, *path: Any, contract: str = "clearinghouse") -> int:
         """One storage word as it is now."""
         slot = self.slot(variable, *path, contract=contract)
         return self.driver.words(self.address(contract), [slot])[0]
+
+    def _span(self, contract: str, place: Where) -> range:
+        known = self._spans.get((contract, place))
+        if known is None:
+            layout = self._layouts.get(contract)
+            if layout is None:
+                entry = self.deployment.book.contracts[contract]
+                layout = self._layouts[contract] = StorageSlots(self.artifacts.artifact(entry.contract))
+            known = self._spans[contract, place] = layout.span(*place)
+        return known
 
     # ── inside ─────────────────────────────────────────────────────────────
 
