@@ -9,10 +9,10 @@ ARGS :=
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compile test test-fast lint fmt gas gas-check demo replay-all deploy fuzz bench-fuzz coverage lock clean
+.PHONY: help setup compile test test-fast lint fmt gas gas-check demo replay-all deploy fuzz fuzz-machines bench-fuzz coverage lock clean
 
 help: ## List the commands
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 
 setup: ## Build .venv and node_modules (only what has changed)
 	@MAKE="$(MAKE)" bash tools/setup.sh
@@ -51,11 +51,15 @@ replay-all: setup ## Replay every price file in the folder DATA=…
 deploy: setup ## Deploy to a throw-away local chain through ape
 	@.venv/bin/ape run deploy --network ethereum:local:foundry $(ARGS)
 
-fuzz: setup ## Stateful tests with many more examples than `make test`
+fuzz: compile ## Random actions on contracts and specification, compared; WORKERS=2, ARGS="--actions 1000000 --seed 2"
+	@$(PY) -m plimsoll fuzz --workers $(or $(WORKERS),1) $(ARGS)
+
+fuzz-machines: compile ## The stateful tests of `make test` with many more and new examples
 	@bash tools/fuzz.sh $(ARGS)
 
 bench-fuzz: compile ## Calls a second that the fuzz driver makes, by backend and route
-	@$(PY) -m tests.bench.fuzz_driver $(ARGS)
+	@$(PY) -m tests.bench.fuzz_driver
+	@$(PY) -m tests.bench.fuzz_campaign $(ARGS)
 
 coverage: compile ## What the tests reach of src/plimsoll and contracts, as tables and in build/coverage
 	@$(PY) scripts/coverage.py tests -n 2 --dist loadfile $(ARGS)

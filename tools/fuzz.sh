@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Stateful tests with the `deep` profile: many more and new random examples. Usage: make fuzz
+# Stateful tests with the `deep` profile: many more and new random examples. Usage: make fuzz-machines
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

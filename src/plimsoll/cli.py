@@ -21,6 +21,7 @@ COMMANDS: Mapping[str, str] = {
     "account": "Show an account: positions, margin, liquidation prices.",
     "keeper": "Execute orders and liquidate accounts of a deployment.",
     "replay": "Live through a price path on a chain of its own and report.",
+    "fuzz": "Compare the contracts with their executable specification on random actions.",
     "doctor": "Check this machine and the node, with a fix for each problem.",
 }
 """Name and one line of help; the module of that name in `plimsoll.commands` holds the click command `command`."""
