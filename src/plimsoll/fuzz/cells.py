@@ -6,7 +6,7 @@ the entries in which two states differ. Together they say what storage must look
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import astuple
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -134,22 +134,19 @@ def hash_order(order: Order) -> int:
     return int.from_bytes(keccak(b"".join((word % 2**256).to_bytes(32, "big") for word in words)), "big")
 
 
-def changes(old: State, new: State) -> Iterator[tuple[str, Any]]:
+def changes(old: State, new: State) -> list[tuple[str, Any]]:
     """(table, key) of every entry that differs; scalars have the key None."""
+    found: list[tuple[str, Any]] = []
+    olds, news = old.__dict__, new.__dict__
     for table in TABLES:
-        before, after = getattr(old, table), getattr(new, table)
+        before, after = olds[table], news[table]
         if before is after:
             continue
-        for key, value in after.items():
-            if before.get(key) is not value:
-                yield table, key
-        if len(before) > len(after) or any(key not in after for key in before):
-            for key in before:
-                if key not in after:
-                    yield table, key
-    for name in SCALARS:
-        if getattr(old, name) != getattr(new, name):
-            yield name, None
+        found += [(table, key) for key, value in after.items() if before.get(key) is not value]
+        if not before.keys() <= after.keys():
+            found += [(table, key) for key in before if key not in after]
+    found += [(name, None) for name in SCALARS if olds[name] != news[name]]
+    return found
 
 
 class Cells:
