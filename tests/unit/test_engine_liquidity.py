@@ -125,10 +125,10 @@ def test_request_strike_claim(d: Draft, ledger: Ledger) -> None:
     with refused("NotSeeded"):
         liquidity.request_deposit(d, ALICE, POOL, USDC, ALICE, ALICE)
     liquidity.seed(d, ALICE, POOL, 100 * USDC)
-    before = d.freeze()
+    before = d.mark()
     assert liquidity.request_deposit(d, ALICE, POOL, 30 * USDC, ALICE, ALICE) == 1
     assert liquidity.request_deposit(d, BOB, POOL, 10 * USDC, BOB, BOB) == 1
-    assert before.lps[POOL].book == PoolBook()
+    assert before["lps"][POOL].book == PoolBook()
     assert liquidity.pending_deposit_request(d, POOL, 1, ALICE) == 30 * USDC
     d.time = START + DAY + HOUR - 1
     assert not liquidity.can_strike(d, POOL)
