@@ -11,7 +11,7 @@ import {ParameterChecks} from "./libraries/ParameterChecks.sol";
 import {Action} from "./libraries/PriceMatrix.sol";
 import {
     CollateralWord,
-    FundingConfigWord,
+    LimitsWord,
     MarginWord,
     MarketFlags,
     Pause,
@@ -26,7 +26,7 @@ import {
 import {IdLib, MarketId, PoolId} from "./types/Ids.sol";
 import {FundingWordLib} from "./types/MarketWords.sol";
 import {Spot, Trend} from "./types/Observation.sol";
-import {DebtWordLib} from "./types/PoolWords.sol";
+import {DebtWordLib, PoolDuesWordLib, PoolFlags} from "./types/PoolWords.sol";
 
 /// @title Administration: the module of the Clearinghouse for parameters, pauses and roles
 /// @notice Runs by delegatecall in the Clearinghouse; natspec is on `IClearinghouseAdmin`. Setters accrue first, then check.
@@ -58,12 +58,14 @@ contract AdminModule is Ledger, IClearinghouseAdmin {
         require(PoolId.unwrap(pool) != 0 && params.settlementToken != address(0), ZeroAddress());
         require(pools_[pool].debt.borrowIndex() == 0, PoolExists(pool));
         pools_[pool].debt = DebtWordLib.pack(0, WAD, block.timestamp);
+        pools_[pool].dues = PoolDuesWordLib.pack(0, 0, 0, PoolFlags.OPEN | PoolFlags.CLEAR);
         uint256 decimals = IERC20Metadata(params.settlementToken).decimals();
         require(decimals >= 2 && decimals <= 18, TokenDecimals(params.settlementToken, decimals));
         poolConfigs_[pool].settlement =
             PoolSettlementWord.wrap(uint256(uint160(params.settlementToken)) | place(decimals, 160, 8));
         _writePool(pool, params);
-        emit PoolSet(pool, pools_[pool].money, pools_[pool].dues, pools_[pool].debt);
+        emit PoolSet(pool, pools_[pool].money, pools_[pool].dues);
+        emit DebtSet(pool, pools_[pool].debt);
     }
 
     function setPool(PoolId pool, PoolParams calldata params) external onlyOwner locked {
@@ -82,13 +84,13 @@ contract AdminModule is Ledger, IClearinghouseAdmin {
         require(q.maxMarkets != 0 && q.maxMarkets <= MAX_MARKETS, TooMany(q.maxMarkets, MAX_MARKETS));
         require(q.maxCollaterals <= MAX_COLLATERALS, TooMany(q.maxCollaterals, MAX_COLLATERALS));
         config.settlement = PoolSettlementWord.wrap(
-            settlement | place(q.maxMarkets, 184, 8) | place(q.maxCollaterals, 192, 8)
-                | place(q.utilisationLimitPpm, 200, 24)
+            settlement | place(q.maxCollaterals, 192, 8) | place(q.utilisationLimitPpm, 200, 24)
         );
         config.risk = PoolRiskWord.wrap(
-            place(_nano(q.keeperFloor), 0, 64) | place(_nano(q.minNotional), 64, 64) | place(q.profitWeightPpm, 128, 24)
-                | place(q.insuranceSharePpm, 152, 24) | place(q.lpSharePpm, 176, 24) | place(q.adlTriggerPpm, 200, 24)
-                | place(q.adlTargetPpm, 224, 24) | (config.risk.pauseFlags() << 248)
+            place(_nano(q.keeperFloor), 0, 64) | place(_nano(q.minNotional), 64, 64) | place(q.profitWeightPpm, 128, 20)
+                | place(q.insuranceSharePpm, 148, 20) | place(q.lpSharePpm, 168, 20) | place(q.adlTriggerPpm, 188, 24)
+                | place(q.adlTargetPpm, 212, 20) | place(q.maxMarkets, 232, 8)
+                | place(config.settlement.decimals(), 240, 8) | (config.risk.pauseFlags() << 248)
         );
         config.liquidation = PoolLiquidationWord.wrap(
             place(q.targetHealthPpm, 0, 24) | place(_nano(q.rewardMax), 24, 64) | place(q.gasUnits, 88, 32)
@@ -179,15 +181,15 @@ contract AdminModule is Ledger, IClearinghouseAdmin {
                 | place(q.asset, 216, 8) | place(flags, 224, 8) | place(q.rewardRatePpm, 232, 24)
         );
         config.trade = TradeWord.wrap(
-            place(_nano(q.skewScale), 0, 64) | place(_nano(q.oiCap), 64, 64) | place(_nano(q.skewCap), 128, 64)
-                | place(q.makerPpm, 192, 16) | place(q.takerPpm, 208, 16) | place(q.sigmaRef, 224, 32)
+            place(_nano(q.skewScale), 0, 64) | place(q.rMax, 64, 39) | place(q.vMax, 104, 40)
+                | place(q.deadBandPpm, 144, 24) | place(q.makerPpm, 168, 16) | place(q.takerPpm, 184, 16)
+                | place(q.sigmaRef, 200, 32) | place(q.gapPpm, 232, 20)
         );
-        config.funding = FundingConfigWord.wrap(
-            place(_nano(q.maxPosition), 0, 64) | place(q.rMax, 64, 39) | place(q.vMax, 104, 40)
-                | place(q.deadBandPpm, 144, 24) | place(q.navMultiplePpm, 168, 32) | place(q.halfBandPpm, 200, 16)
-                | place(q.movePpm, 216, 20) | place(q.gapPpm, 236, 20)
+        config.limits = LimitsWord.wrap(
+            place(_nano(q.oiCap), 0, 64) | place(_nano(q.skewCap), 64, 64) | place(_nano(q.maxPosition), 128, 64)
+                | place(q.navMultiplePpm, 192, 28) | place(q.halfBandPpm, 220, 16) | place(q.movePpm, 236, 20)
         );
-        ParameterChecks.trading(config.margin, config.trade, config.funding);
+        ParameterChecks.trading(config.margin, config.trade, config.limits);
         emit MarketConfigured(market, q);
     }
 
@@ -201,11 +203,11 @@ contract AdminModule is Ledger, IClearinghouseAdmin {
             MarketId market = IdLib.toMarket(pool, i);
             MarketConfig storage c = marketConfigs_[market];
             uint256 price = markets_[market].funding.price();
-            ParameterChecks.margin(c.margin, c.funding, config.liquidation.targetHealthPpm());
+            ParameterChecks.margin(c.margin, c.limits, config.liquidation.targetHealthPpm());
             ParameterChecks.marketInPool(
-                c.margin, c.trade, c.funding, config.risk, config.interest, config.liquidity, price
+                c.margin, c.trade, c.limits, config.risk, config.interest, config.liquidity, price
             );
-            sum += ParameterChecks.gapShare(c.trade, c.funding, price, nav);
+            sum += ParameterChecks.gapShare(c.trade, c.limits, price, nav);
         }
         require(sum <= GAP_LIMIT_PPM, GapBeyondNav(sum, GAP_LIMIT_PPM));
         count = config.settlement.collateralCount();
@@ -281,12 +283,12 @@ contract AdminModule is Ledger, IClearinghouseAdmin {
 
     function lowerCaps(MarketId market, uint256 oiCap, uint256 skewCap) external onlyGuardian locked {
         _requireListed(market);
-        TradeWord t = marketConfigs_[market].trade;
-        require(oiCap <= t.oiCap() && skewCap <= t.skewCap(), GuardianMayOnlyReduce());
+        LimitsWord limits = marketConfigs_[market].limits;
+        require(oiCap <= limits.oiCap() && skewCap <= limits.skewCap(), GuardianMayOnlyReduce());
         require(skewCap <= oiCap, SkewCapAboveOiCap(skewCap, oiCap));
-        uint256 kept = TradeWord.unwrap(t) & ~(uint256(type(uint128).max) << 64);
-        marketConfigs_[market].trade =
-            TradeWord.wrap(kept | place(_nano(oiCap), 64, 64) | place(_nano(skewCap), 128, 64));
+        uint256 kept = LimitsWord.unwrap(limits) & ~uint256(type(uint128).max);
+        marketConfigs_[market].limits =
+            LimitsWord.wrap(kept | place(_nano(oiCap), 0, 64) | place(_nano(skewCap), 64, 64));
         emit CapsLowered(market, oiCap, skewCap, msg.sender);
     }
 

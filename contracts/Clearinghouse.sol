@@ -5,15 +5,16 @@ import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC2
 import {Ledger, Market, Pool} from "./Ledger.sol";
 import {Initial} from "./Margin.sol";
 import {Trading} from "./Trading.sol";
-import {FillOrder, FillResult, IClearinghouse} from "./interfaces/IClearinghouse.sol";
+import {FillOrder, IClearinghouse} from "./interfaces/IClearinghouse.sol";
 import {IOracleHub} from "./interfaces/IOracleHub.sol";
 import {Cast} from "./libraries/Cast.sol";
 import {FixedMath} from "./libraries/FixedMath.sol";
 import {Action, PriceMatrix} from "./libraries/PriceMatrix.sol";
 import {TokenLib} from "./libraries/TokenLib.sol";
 import {AccountWord} from "./types/AccountWord.sol";
-import {MarketFlags, Pause, PoolSettlementWord} from "./types/ConfigWords.sol";
+import {MarketFlags, Pause, PoolRiskWord, PoolSettlementWord, unitOf} from "./types/ConfigWords.sol";
 import {AccountId, MarketId, PoolId} from "./types/Ids.sol";
+import {PoolDuesWord, PoolFlags} from "./types/PoolWords.sol";
 
 /// @title The one ledger
 /// @notice Holds every token and writes every balance. Natspec of the entry points is on `IClearinghouse`.
@@ -90,9 +91,9 @@ contract Clearinghouse is Trading {
         } else {
             a = _addCollateral(account, a, token, amount);
         }
-        _storeAccount(account, a);
-        _setHeld(pool, token, held_[pool][token] + credit);
-        emit Deposited(msg.sender, account, token, amount);
+        uint256 held = held_[pool][token] + credit;
+        held_[pool][token] = held;
+        emit Deposited(msg.sender, account, token, amount, _writeAccount(account, a), held);
         TokenLib.pull(token, msg.sender, amount);
     }
 
@@ -133,16 +134,17 @@ contract Clearinghouse is Trading {
         require(amount != 0, ZeroAmount());
         require(to != address(0), ZeroAddress());
         require(account.owner() == msg.sender, NotAccountOwner(account, msg.sender));
-        _takeOutOf(account, token, amount);
         PoolId pool = account.pool();
         PoolSettlementWord settlement = poolConfigs_[pool].settlement;
+        AccountWord a = _takeOutOf(account, token, amount, settlement);
         uint256 debit = amount;
         if (token == settlement.token()) {
             debit = _wad(amount, settlement);
             _requirePayable(pool, token, debit);
         }
-        _setHeld(pool, token, held_[pool][token] - debit);
-        emit Withdrawn(msg.sender, account, token, amount, to);
+        uint256 held = held_[pool][token] - debit;
+        held_[pool][token] = held;
+        emit Withdrawn(account, token, amount, to, _writeAccount(account, a), held);
         TokenLib.push(token, to, amount);
     }
 
@@ -153,13 +155,13 @@ contract Clearinghouse is Trading {
         require(to.owner() == msg.sender, OtherOwner(from, to));
         PoolId pool = from.pool();
         require(to.pool() == pool, OtherPool(to, pool));
-        _takeOutOf(from, token, amount);
-        AccountWord a = accounts_[to];
         PoolSettlementWord settlement = poolConfigs_[pool].settlement;
+        _storeAccount(from, _takeOutOf(from, token, amount, settlement));
+        AccountWord a = accounts_[to];
         if (token == settlement.token()) {
             Pool memory p = _loadPool(pool);
             a = _addCash(a, p, Cast.toInt(_wad(amount, settlement)));
-            _storePool(p);
+            if (p.borrowIndex != 0) _storePool(p);
         } else {
             uint256 index = _collateralIndex(pool, token);
             uint256 balance = collateral_[to][index] + amount;
@@ -214,11 +216,25 @@ contract Clearinghouse is Trading {
         require(account.owner() == caller, NotAccountOwner(account, caller));
         PoolId pool = account.pool();
         require(market.pool() == pool, OtherPool(account, market.pool()));
-        Pool memory p = _loadPool(pool);
-        require(fee % 1e9 == 0 && fee % poolConfigs_[pool].settlement.unit() == 0, FeeGranularity(fee));
-        require(fee <= p.risk.keeperFloor(), KeeperFeeTooHigh(fee, p.risk.keeperFloor()));
+        PoolDuesWord dues = _duesOf(pool);
+        PoolRiskWord risk = poolConfigs_[pool].risk;
+        require(fee % 1e9 == 0 && fee % unitOf(risk.decimals()) == 0, FeeGranularity(fee));
+        require(fee <= risk.keeperFloor(), KeeperFeeTooHigh(fee, risk.keeperFloor()));
         require(marketConfigs_[market].margin.has(MarketFlags.LISTED), UnknownMarket(market));
         AccountWord a = accounts_[account];
+        if (!reduceOnly && dues.has(PoolFlags.CLEAR) && a.markets() | a.collaterals() == 0) {
+            int256 rest = a.rawCash() - Cast.toInt(fee);
+            if (rest >= 0) {
+                // No position, no collateral, no debt: equity^I ≥ 0 = IM whatever prices are, and of the pool only escrow moves.
+                require(!risk.paused(Pause.INCREASE), IncreasePaused(pool));
+                a = _writeAccount(account, _withOrder(a).withRawCash(rest));
+                dues = dues.withEscrow(dues.escrow() + fee);
+                pools_[pool].dues = dues;
+                emit FeeReserved(account, a, dues);
+                return;
+            }
+        }
+        Pool memory p = _loadPool(pool);
         if (reduceOnly) {
             require(a.markets() >> market.index() & 1 != 0, NothingToReduce(account, market));
             (int256 equity,,) = _maintenanceMargin(account, a, p, 256);
@@ -231,13 +247,18 @@ contract Clearinghouse is Trading {
             a = _addCash(a, p, -Cast.toInt(fee));
             if (a.rawCash() < 0) _requireBorrowable(p);
             if (a.markets() | a.collaterals() != 0 || a.rawCash() < 0) a = _requireInitial(account, a, p, 0);
-            uint256 count = a.pendingOrders() + 1;
-            require(count <= MAX_PENDING, TooManyOrders(count, MAX_PENDING));
-            a = a.withPendingOrders(count);
+            a = _withOrder(a);
         }
         p.escrow += fee;
         _storeAccount(account, a);
         _storePool(p);
+    }
+
+    /// @notice One more order that may raise risk.
+    function _withOrder(AccountWord a) private pure returns (AccountWord) {
+        uint256 count = a.pendingOrders() + 1;
+        require(count <= MAX_PENDING, TooManyOrders(count, MAX_PENDING));
+        return a.withPendingOrders(count);
     }
 
     function releaseFee(AccountId account, uint256 fee, bool reduceOnly, bool toKeeper, AccountId keeper)
@@ -255,9 +276,9 @@ contract Clearinghouse is Trading {
         _storePool(p);
     }
 
-    function fill(FillOrder calldata order) external holding returns (FillResult memory) {
+    function fill(FillOrder calldata order) external holding {
         require(msg.sender == ORDER_BOOK, NotPeer(msg.sender));
-        return _fill(order);
+        _fill(order);
     }
 
     function _solvencyModule() internal view override returns (address) {

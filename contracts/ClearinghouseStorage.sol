@@ -9,7 +9,7 @@ import {PoolMoneyWord, PoolDuesWord, DebtWord} from "./types/PoolWords.sol";
 import {
     MarginWord,
     TradeWord,
-    FundingConfigWord,
+    LimitsWord,
     PoolRiskWord,
     PoolLiquidationWord,
     PoolSettlementWord,
@@ -35,7 +35,7 @@ struct MarketState {
 struct MarketConfig {
     MarginWord margin;
     TradeWord trade;
-    FundingConfigWord funding;
+    LimitsWord limits;
 }
 
 struct PoolState {

@@ -1,21 +1,19 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {ClearinghouseStorage, MarketConfig, MarketState, PoolConfig, PoolState} from "./ClearinghouseStorage.sol";
+import {ClearinghouseStorage, MarketConfig, MarketState, PoolState} from "./ClearinghouseStorage.sol";
 import {IClearinghouseErrors} from "./interfaces/IClearinghouseErrors.sol";
 import {IClearinghouseEvents} from "./interfaces/IClearinghouseEvents.sol";
 import {IOracleHub} from "./interfaces/IOracleHub.sol";
 import {Cast} from "./libraries/Cast.sol";
-import {FixedMath, PPM} from "./libraries/FixedMath.sol";
+import {FINE, FixedMath, ONE, PPM} from "./libraries/FixedMath.sol";
 import {FundingMath} from "./libraries/FundingMath.sol";
 import {InterestMath} from "./libraries/InterestMath.sol";
 import {Action, PriceMatrix} from "./libraries/PriceMatrix.sol";
 import {PricingMath} from "./libraries/PricingMath.sol";
 import {SideMath} from "./libraries/SideMath.sol";
-import {ONE} from "./libraries/FixedMath.sol";
 import {AccountWord} from "./types/AccountWord.sol";
 import {
-    FundingConfigWord,
     MarginWord,
     MarketFlags,
     PoolInterestWord,
@@ -31,13 +29,15 @@ import {
     DebtWordLib,
     PoolDuesWord,
     PoolDuesWordLib,
+    PoolFlags,
     PoolMoneyWord,
     PoolMoneyWordLib
 } from "./types/PoolWords.sol";
 import {PositionWord, PositionWordLib} from "./types/PositionWord.sol";
 
 /// @notice A pool while a call works on it, interest accrued. Money WAD.
-/// @param debt as it is stored
+/// @param borrowIndex 0 while the debt word is not loaded: nobody owes anything, and nobody has begun to
+/// @param debt as it is stored, if it is loaded
 /// @param changed whether a batch has yet to store it
 struct Pool {
     PoolId id;
@@ -66,24 +66,28 @@ struct Side {
 }
 
 /// @notice A market while a call works on it.
+/// @param skew longs minus shorts, WAD units, as loaded or last marked
+/// @param summed whether entry sums and loss are loaded, and @param changed whether the market has yet to be stored, in a batch
 struct Market {
     MarketId id;
     MarginWord margin;
     TradeWord trade;
-    FundingConfigWord config;
     int256 index;
     int256 rate;
     uint256 time;
     uint256 price;
     int256 loss;
     int256 owed;
+    int256 skew;
     Side long;
     Side short;
+    bool summed;
+    bool changed;
 }
 
 /// @title What the Clearinghouse and its modules share: loading, accruing, valuing, storing
-/// @notice No entry point is here. A call loads pool and market into memory, works there, and stores once; every store emits the words
-/// it wrote. Amounts are WAD unless a name says otherwise.
+/// @notice No entry point is here. A call loads pool and market into memory, works there, and stores once. `_store…` emits the words it
+/// wrote; after `_write…` the caller does, in the event of its action. Amounts are WAD unless a name says otherwise.
 /// @dev Unchecked where everything comes out of words: their widths leave room for all sums and products of a call, and what has grown
 /// or fallen out of its width is refused when it is packed again.
 abstract contract Ledger is ClearinghouseStorage, IClearinghouseErrors, IClearinghouseEvents {
@@ -162,26 +166,38 @@ abstract contract Ledger is ClearinghouseStorage, IClearinghouseErrors, IClearin
     /// @notice As `_loadPool`, into memory that is there already.
     function _readPool(Pool memory p, PoolId id) internal view {
         PoolState storage state = pools_[id];
-        PoolConfig storage config = poolConfigs_[id];
-        DebtWord debt = state.debt;
-        (PoolMoneyWord money, PoolDuesWord dues) = (state.money, state.dues);
+        PoolDuesWord dues = _duesOf(id);
+        PoolMoneyWord money = state.money;
         p.id = id;
-        p.debt = debt;
-        p.borrowIndex = debt.borrowIndex();
-        require(p.borrowIndex != 0, UnknownPool(id));
         p.cash = money.cash();
         p.insurance = money.insurance();
         p.fees = dues.fees();
         p.lossSum = dues.lossSum();
         p.escrow = dues.escrow();
-        p.scaledDebt = debt.scaledDebt();
-        p.risk = config.risk;
+        p.risk = poolConfigs_[id].risk;
         p.changed = false;
+        (p.scaledDebt, p.borrowIndex, p.debt) = (0, 0, DebtWord.wrap(0));
+        if (!dues.has(PoolFlags.CLEAR)) _readDebt(p);
+    }
+
+    /// @notice The dues word of a pool, which there must be.
+    function _duesOf(PoolId id) internal view returns (PoolDuesWord dues) {
+        dues = pools_[id].dues;
+        require(dues.has(PoolFlags.OPEN), UnknownPool(id));
+    }
+
+    /// @notice Loads a pool's debt, unless it is loaded, and accrues its interest.
+    function _readDebt(Pool memory p) internal view {
+        if (p.borrowIndex != 0) return;
+        DebtWord debt = pools_[p.id].debt;
+        p.debt = debt;
+        p.borrowIndex = debt.borrowIndex();
+        p.scaledDebt = debt.scaledDebt();
         if (p.scaledDebt == 0) return;
         unchecked {
             uint256 dt = block.timestamp - debt.time();
             if (dt == 0) return;
-            PoolInterestWord curve = config.interest;
+            PoolInterestWord curve = poolConfigs_[p.id].interest;
             uint256 before = _totalDebt(p);
             uint256 u = InterestMath.utilisation(before, p.cash);
             uint256 rate = InterestMath.rate(u, curve.base(), curve.slope1(), curve.slope2(), curve.kinkPpm());
@@ -190,18 +206,26 @@ abstract contract Ledger is ClearinghouseStorage, IClearinghouseErrors, IClearin
         }
     }
 
-    function _storePool(Pool memory p) internal {
+    /// @dev Emits `DebtSet` itself: a fill or liquidation rarely finds or leaves debt.
+    function _writePool(Pool memory p) internal returns (PoolMoneyWord money, PoolDuesWord dues) {
         PoolState storage state = pools_[p.id];
-        PoolMoneyWord money = PoolMoneyWordLib.pack(p.cash, p.insurance);
-        PoolDuesWord dues = PoolDuesWordLib.pack(p.fees, p.lossSum, p.escrow);
+        uint256 flags = PoolFlags.OPEN;
+        if (p.scaledDebt == 0 && p.cash >= 0) flags |= PoolFlags.CLEAR;
+        money = PoolMoneyWordLib.pack(p.cash, p.insurance);
+        dues = PoolDuesWordLib.pack(p.fees, p.lossSum, p.escrow, flags);
         (state.money, state.dues) = (money, dues);
         // Without debt, before and after, the time of accrual does not matter.
         if (p.scaledDebt | p.debt.scaledDebt() != 0) {
             p.debt = DebtWordLib.pack(p.scaledDebt, p.borrowIndex, block.timestamp);
             state.debt = p.debt;
+            emit DebtSet(p.id, p.debt);
         }
         p.changed = false;
-        emit PoolSet(p.id, money, dues, p.debt);
+    }
+
+    function _storePool(Pool memory p) internal {
+        (PoolMoneyWord money, PoolDuesWord dues) = _writePool(p);
+        emit PoolSet(p.id, money, dues);
     }
 
     /// @notice D, WAD, rounded down.
@@ -227,19 +251,22 @@ abstract contract Ledger is ClearinghouseStorage, IClearinghouseErrors, IClearin
     // ── cash of an account ─────────────────────────────────────────────────
 
     /// @notice Q: cash, or minus the debt rounded up, WAD.
-    function _cashOf(AccountWord a, Pool memory p) internal pure returns (int256) {
+    function _cashOf(AccountWord a, Pool memory p) internal view returns (int256) {
         int256 raw = a.rawCash();
+        if (raw >= 0) return raw;
+        _readDebt(p);
         unchecked {
-            return raw >= 0 ? raw : -int256(InterestMath.debtOf(uint256(-raw), p.borrowIndex));
+            return -int256(InterestMath.debtOf(uint256(-raw), p.borrowIndex));
         }
     }
 
     /// @notice Adds `delta` to Q. Debt is stored rounded up; what rounding leaves over goes to V, so that the ledger adds up to the wei.
     /// @dev |delta| < 2^190: native amounts are refused from 2^128 on, and everything else comes out of words.
-    function _addCash(AccountWord a, Pool memory p, int256 delta) internal pure returns (AccountWord) {
+    function _addCash(AccountWord a, Pool memory p, int256 delta) internal view returns (AccountWord) {
         int256 raw = a.rawCash();
         unchecked {
             if (raw >= 0 && raw + delta >= 0) return a.withRawCash(raw + delta);
+            _readDebt(p);
             int256 cash = _cashOf(a, p);
             int256 next = cash + delta;
             int256 effect = int256(next.positivePart()) - int256(cash.positivePart()) + int256(_totalDebt(p));
@@ -251,20 +278,28 @@ abstract contract Ledger is ClearinghouseStorage, IClearinghouseErrors, IClearin
         }
     }
 
+    function _writeAccount(AccountId id, AccountWord a) internal returns (AccountWord bumped) {
+        bumped = a.bumped();
+        accounts_[id] = bumped;
+    }
+
     function _storeAccount(AccountId id, AccountWord a) internal {
-        a = a.bumped();
-        accounts_[id] = a;
-        emit AccountSet(id, a);
+        emit AccountSet(id, _writeAccount(id, a));
     }
 
     /// @notice Credits `amount` to `beneficiary` if it is an account of the pool, else as a claim of its owner.
-    function _pay(Pool memory p, AccountId beneficiary, uint256 amount) internal {
-        if (amount == 0) return;
+    /// @return word of the account; zero if there is none, or nothing to pay
+    function _writePayment(Pool memory p, AccountId beneficiary, uint256 amount) internal returns (AccountWord word) {
+        if (amount == 0) return word;
         if (beneficiary.pool() == p.id) {
-            _storeAccount(beneficiary, _addCash(accounts_[beneficiary], p, Cast.toInt(amount)));
-        } else {
-            _addClaim(p.id, poolConfigs_[p.id].settlement.token(), beneficiary.owner(), amount);
+            return _writeAccount(beneficiary, _addCash(accounts_[beneficiary], p, Cast.toInt(amount)));
         }
+        _addClaim(p.id, poolConfigs_[p.id].settlement.token(), beneficiary.owner(), amount);
+    }
+
+    function _pay(Pool memory p, AccountId beneficiary, uint256 amount) internal {
+        AccountWord word = _writePayment(p, beneficiary, amount);
+        if (AccountWord.unwrap(word) != 0) emit AccountSet(beneficiary, word);
     }
 
     /// @param amount in the unit of `held_`
@@ -292,10 +327,10 @@ abstract contract Ledger is ClearinghouseStorage, IClearinghouseErrors, IClearin
     /// @notice Refuses to pay `amount` (WAD) of settlement asset out of buckets that belong to others.
     function _requirePayable(PoolId pool, address token, uint256 amount) internal view {
         PoolState storage state = pools_[pool];
-        // Without debt and with V ≥ 0 all cash of accounts is there.
-        if (state.debt.scaledDebt() == 0 && state.money.cash() >= 0) return;
-        uint256 reserved = state.money.insurance() + state.dues.fees() + state.dues.escrow() + state.junior
-            + state.lpEscrow + claimTotals_[pool][token];
+        PoolDuesWord dues = state.dues;
+        if (dues.has(PoolFlags.CLEAR)) return;
+        uint256 reserved = state.money.insurance() + dues.fees() + dues.escrow() + state.junior + state.lpEscrow
+            + claimTotals_[pool][token];
         uint256 held = held_[pool][token];
         uint256 free = held > reserved ? held - reserved : 0;
         require(amount <= free, InsufficientPoolLiquidity(free, amount));
@@ -338,7 +373,6 @@ abstract contract Ledger is ClearinghouseStorage, IClearinghouseErrors, IClearin
         m.margin = config.margin;
         require(m.margin.has(MarketFlags.LISTED), UnknownMarket(id));
         m.trade = config.trade;
-        m.config = config.funding;
         FundingWord funding = state.funding;
         m.index = funding.index();
         m.rate = funding.rate();
@@ -348,6 +382,7 @@ abstract contract Ledger is ClearinghouseStorage, IClearinghouseErrors, IClearin
         m.long.long = true;
         _loadSide(id, m.long, sides.longShares(), sides.longEvent());
         _loadSide(id, m.short, sides.shortShares(), sides.shortEvent());
+        m.skew = _skew(m);
     }
 
     /// @notice Adds entry sums and loss to a market whose price and index are as they were stored: at these the loss is the market's part
@@ -361,7 +396,7 @@ abstract contract Ledger is ClearinghouseStorage, IClearinghouseErrors, IClearin
             m.short.openEntrySum = state.shortOpenEntrySum;
             m.owed = state.owed;
         }
-        m.loss = _loss(m, _premium(m));
+        m.loss = _loss(m, PricingMath.premium(m.price, m.skew, m.trade.skewScale()));
     }
 
     function _loadSide(MarketId id, Side memory side, uint256 shares, uint256 eventNumber) private view {
@@ -374,18 +409,24 @@ abstract contract Ledger is ClearinghouseStorage, IClearinghouseErrors, IClearin
         }
     }
 
-    function _storeMarket(Market memory m) internal {
+    /// @dev Emits `OpenEntrySumsSet` itself: most sides never have an event.
+    function _writeMarket(Market memory m) internal returns (FundingWord funding, SidesWord sides) {
         MarketState storage state = markets_[m.id];
         (Side memory long, Side memory short) = (m.long, m.short);
-        FundingWord funding = FundingWordLib.pack(m.index, m.rate, m.time, m.price);
-        SidesWord sides = SidesWordLib.pack(long.shares, short.shares, long.eventNumber, short.eventNumber);
+        funding = FundingWordLib.pack(m.index, m.rate, m.time, m.price);
+        sides = SidesWordLib.pack(long.shares, short.shares, long.eventNumber, short.eventNumber);
         (state.funding, state.sides) = (funding, sides);
         (state.longEntrySum, state.shortEntrySum) = (long.entrySum, short.entrySum);
-        emit MarketSet(m.id, funding, sides, long.entrySum, short.entrySum);
-        if (long.eventNumber | short.eventNumber == 0) return;
+        m.changed = false;
+        if (long.eventNumber | short.eventNumber == 0) return (funding, sides);
         (state.longOpenEntrySum, state.shortOpenEntrySum) = (long.openEntrySum, short.openEntrySum);
         state.owed = m.owed;
         emit OpenEntrySumsSet(m.id, long.openEntrySum, short.openEntrySum, m.owed);
+    }
+
+    function _storeMarket(Market memory m) internal {
+        (FundingWord funding, SidesWord sides) = _writeMarket(m);
+        emit MarketSet(m.id, funding, sides, m.long.entrySum, m.short.entrySum);
     }
 
     /// @notice Moves rate and funding index to now, with the price of the previous accrual.
@@ -395,10 +436,9 @@ abstract contract Ledger is ClearinghouseStorage, IClearinghouseErrors, IClearin
             if (dt == 0) return;
             m.time = block.timestamp;
             if (m.margin.has(MarketFlags.SETTLED)) return;
-            FundingConfigWord config = m.config;
-            (int256 velocity, int256 bound) = FundingMath.drift(
-                m.rate, _skew(m), m.trade.skewScale(), config.rMax(), config.vMax(), config.deadBandPpm()
-            );
+            TradeWord trade = m.trade;
+            (int256 velocity, int256 bound) =
+                FundingMath.drift(m.rate, m.skew, trade.skewScale(), trade.rMax(), trade.vMax(), trade.deadBandPpm());
             int256 twice;
             (m.rate, twice) = FundingMath.integrate(m.rate, velocity, bound, dt);
             m.index += FundingMath.indexGrowth(twice, m.price);
@@ -420,14 +460,28 @@ abstract contract Ledger is ClearinghouseStorage, IClearinghouseErrors, IClearin
     /// @notice What the pool owes the traders of a market at `m.price`: U_long + U_short + Π + owed.
     function _loss(Market memory m, uint256 premium) private pure returns (int256) {
         unchecked {
-            return _sideProfit(m, m.long) + _sideProfit(m, m.short) + int256(premium) + m.owed;
+            int256 base = (int256(m.price) - m.index) * FINE;
+            (Side memory long, Side memory short) = (m.long, m.short);
+            int256 sum = int256(premium) + m.owed;
+            int256 shares = int256(long.shares);
+            if (shares != 0) {
+                int256 value = SideMath.valueAt(long.scale, long.offset, base, true);
+                sum += SideMath.sideProfit(shares, value, long.entrySum);
+            }
+            shares = int256(short.shares);
+            if (shares != 0) {
+                int256 value = SideMath.valueAt(short.scale, short.offset, base, false);
+                sum += SideMath.sideProfit(-shares, value, short.entrySum);
+            }
+            return sum;
         }
     }
 
     /// @notice Values the market at `m.price` and moves the pool's sum of losses by the change.
     /// @return premium Π
     function _mark(Pool memory p, Market memory m) internal pure returns (uint256 premium) {
-        premium = _premium(m);
+        m.skew = _skew(m);
+        premium = PricingMath.premium(m.price, m.skew, m.trade.skewScale());
         int256 loss = _loss(m, premium);
         unchecked {
             p.lossSum += loss - m.loss;
@@ -437,10 +491,8 @@ abstract contract Ledger is ClearinghouseStorage, IClearinghouseErrors, IClearin
 
     /// @notice U_X = ⌈R·W − Z⌉ at `m.price`.
     function _sideProfit(Market memory m, Side memory side) internal pure returns (int256) {
-        unchecked {
-            if (side.shares == 0) return 0;
-            return SideMath.sideProfit(_signed(side), _unitValue(m, side, m.price), side.entrySum);
-        }
+        if (side.shares == 0) return 0;
+        return SideMath.sideProfit(_signed(side), _unitValue(m, side, m.price), side.entrySum);
     }
 
     /// @notice Uopen_X at `m.price`.
@@ -466,8 +518,10 @@ abstract contract Ledger is ClearinghouseStorage, IClearinghouseErrors, IClearin
 
     /// @notice Longs minus shorts, WAD units.
     function _skew(Market memory m) internal pure returns (int256) {
+        (Side memory long, Side memory short) = (m.long, m.short);
         unchecked {
-            return int256(_interest(m.long)) - int256(_interest(m.short));
+            if (long.scale == ONE && short.scale == ONE) return int256(long.shares) - int256(short.shares);
+            return int256(_interest(long)) - int256(_interest(short));
         }
     }
 
@@ -573,10 +627,5 @@ abstract contract Ledger is ClearinghouseStorage, IClearinghouseErrors, IClearin
             }
             return PositionWordLib.pack(shares, entry, side.eventNumber);
         }
-    }
-
-    function _storePosition(AccountId id, MarketId market, PositionWord pos) internal {
-        positions_[id][market.index()] = pos;
-        emit PositionSet(id, market, pos);
     }
 }

@@ -82,7 +82,8 @@ contract Lens is LensBase, Trading {
                 reduceOnly: reduceOnly,
                 spot: spot,
                 keeperFee: 0,
-                keeper: id
+                keeper: id,
+                id: 0
             })
         );
         afterwards = _margins(id);
@@ -94,7 +95,7 @@ contract Lens is LensBase, Trading {
     }
 
     function maxTrade(AccountId id, MarketId market_, bool buy) external inside returns (uint256 size) {
-        uint256 bad = marketConfigs_[market_].funding.maxPosition() * 2 / 1e9 + 1;
+        uint256 bad = marketConfigs_[market_].limits.maxPosition() * 2 / 1e9 + 1;
         // A small trade may be refused as dust: the least that counts is the pool's minimum notional.
         uint256 price = markets_[market_].funding.price();
         uint256 good = FixedMath.mulDivUp(poolConfigs_[id.pool()].risk.minNotional(), WAD, price * 1e9) + 1;
@@ -122,8 +123,8 @@ contract Lens is LensBase, Trading {
     /// @notice Debits inside a simulation; reverts as the withdrawal would. Use `previewWithdraw`.
     function tryWithdraw(AccountId id, address token, uint256 amount) external inside returns (Margins memory) {
         require(amount != 0, ZeroAmount());
-        _takeOutOf(id, token, amount);
         PoolSettlementWord settlement = poolConfigs_[id.pool()].settlement;
+        _storeAccount(id, _takeOutOf(id, token, amount, settlement));
         if (token == settlement.token()) _requirePayable(id.pool(), token, amount * settlement.unit());
         return _margins(id);
     }

@@ -48,21 +48,24 @@ contract LensViews is LensBase, Valuation {
 
     function _healthOf(AccountId id) private returns (Health memory) {
         AccountWord a = accounts_[id];
-        Pool memory p = _loadPool(id.pool());
-        return _better(id, a, p, _health(id, a, p, false));
+        Book memory b;
+        _open(b, id.pool(), a.markets());
+        return _better(id, a, b, _health(id, a, b, false));
     }
 
     function _account(AccountId id) private returns (AccountView memory v) {
         AccountWord a = accounts_[id];
-        Pool memory p = _loadPool(id.pool());
-        Health memory h = _better(id, a, p, _health(id, a, p, false));
+        Book memory b;
+        _open(b, id.pool(), a.markets());
+        Pool memory p = b.pool;
+        Health memory h = _better(id, a, b, _health(id, a, b, false));
         v.cash = _cashOf(a, p);
         (v.equityMaintenance, v.maintenance) = (h.equity, h.required);
         v.liquidatable = h.equity < int256(h.required);
         (v.pendingOrders, v.version, v.lastCheck) = (a.pendingOrders(), a.version(), a.lastCheck());
         v.saleStart = saleStart_[id];
         v.equityInitial = v.cash;
-        uint256 notional = _positions(h, p, v);
+        uint256 notional = _positions(h, b, v);
         _collaterals(id, a, p, v);
         v.free = v.equityInitial - int256(v.initial);
         if (h.equity > 0) {
@@ -74,27 +77,28 @@ contract LensViews is LensBase, Valuation {
         }
     }
 
-    function _positions(Health memory h, Pool memory p, AccountView memory v) private returns (uint256 notional) {
+    function _positions(Health memory h, Book memory b, AccountView memory v) private returns (uint256 notional) {
         v.positions = new PositionView[](h.legs.length);
         bool any;
         for (uint256 i; i < h.legs.length; ++i) {
             Leg memory leg = h.legs[i];
+            Market memory m = b.markets[leg.place];
             PositionView memory out = v.positions[i];
             uint256 variance;
             uint256 flags;
-            if (!leg.market.margin.has(MarketFlags.SETTLED)) {
-                (Spot spot, Trend trend) = _observe(leg.market.margin.asset());
+            if (!m.margin.has(MarketFlags.SETTLED)) {
+                (Spot spot, Trend trend) = _observe(m.margin.asset());
                 (variance, flags) = (trend.variance(), spot.flags());
             }
-            (out.market, out.size, out.price, out.profit) = (leg.market.id, leg.size, leg.price, leg.profit);
+            (out.market, out.size, out.price, out.profit) = (m.id, leg.size, leg.price, leg.profit);
             (out.maintenance, out.flags) = (leg.requirement, flags);
-            out.initial = _initialRequirement(leg.market, leg.size.abs(), leg.price, variance);
+            out.initial = _initialRequirement(m, leg.size.abs(), leg.price, variance);
             v.initial += out.initial;
             v.equityInitial += MarginMath.weightedProfit(leg.profit, 0);
             notional += PricingMath.notionalUp(leg.size.abs(), leg.price);
             any = any || leg.size != 0;
         }
-        if (any) v.initial += p.risk.keeperFloor();
+        if (any) v.initial += b.pool.risk.keeperFloor();
     }
 
     function _collaterals(AccountId id, AccountWord a, Pool memory p, AccountView memory v) private {
@@ -157,6 +161,7 @@ contract LensViews is LensBase, Valuation {
 
     function pool(PoolId id) external inside returns (PoolView memory v) {
         Pool memory p = _loadPool(id);
+        _readDebt(p);
         PoolSettlementWord settlement = poolConfigs_[id].settlement;
         uint256 count = settlement.marketCount();
         v.markets = new MarketView[](count);

@@ -14,8 +14,14 @@ import {Action} from "./libraries/PriceMatrix.sol";
 import {PricingMath} from "./libraries/PricingMath.sol";
 import {TokenLib} from "./libraries/TokenLib.sol";
 import {AccountWord} from "./types/AccountWord.sol";
-import {CollateralWord, PoolLiquidationWord, PoolSettlementWord} from "./types/ConfigWords.sol";
-import {AccountId} from "./types/Ids.sol";
+import {
+    CollateralWord,
+    MarginWord,
+    PoolLiquidationWord,
+    PoolRiskWord,
+    PoolSettlementWord
+} from "./types/ConfigWords.sol";
+import {AccountId, PoolId} from "./types/Ids.sol";
 import {FundingWord} from "./types/MarketWords.sol";
 import {PriceFlags, Spot} from "./types/Observation.sol";
 import {PositionWord} from "./types/PositionWord.sol";
@@ -33,8 +39,10 @@ contract LiquidationModule is Valuation {
         SOLVENCY_MODULE = solvencyModule;
     }
 
-    /// @dev What closing adds up to.
+    /// @dev What closing begins with, equity^M and MM, and what it adds up to.
     struct Tally {
+        int256 equity;
+        uint256 maintenance;
         uint256 penalty;
         uint256 ratePart;
         int256 premium;
@@ -49,43 +57,73 @@ contract LiquidationModule is Valuation {
         returns (uint256[] memory results)
     {
         results = new uint256[](accounts.length);
-        Pool memory p;
+        Book memory b;
         for (uint256 i; i < accounts.length; ++i) {
-            results[i] = uint256(_liquidate(accounts[i], p, keeper));
-        }
-        if (p.changed) _storePool(p);
-    }
-
-    /// @param p the pool that the batch works on: loaded for its first account, stored when another pool's turn comes, at the end, and
-    /// before the solvency module runs
-    function _liquidate(AccountId id, Pool memory p, AccountId keeper) private returns (LiquidationResult) {
-        unchecked {
+            AccountId id = accounts[i];
             AccountWord a = accounts_[id];
             if (a.markets() == 0 && a.rawCash() >= 0) {
                 _endSale(id);
-                return LiquidationResult.Healthy;
+                continue;
             }
-            if (!(p.id == id.pool())) {
-                if (p.changed) _storePool(p);
-                _readPool(p, id.pool());
+            if (!(b.pool.id == id.pool())) {
+                _storeBook(b);
+                _open(b, id.pool(), _marketsOf(accounts, i));
             }
-            Health memory h = _health(id, a, p, false);
+            results[i] = uint256(_liquidate(id, a, b, keeper));
+        }
+        _storeBook(b);
+    }
+
+    /// @notice All markets in which accounts of one pool, from place `i` of the list on, have positions.
+    function _marketsOf(AccountId[] calldata accounts, uint256 i) private view returns (uint256 markets) {
+        unchecked {
+            PoolId pool = accounts[i].pool();
+            for (; i < accounts.length; ++i) {
+                if (accounts[i].pool() == pool) markets |= accounts_[accounts[i]].markets();
+            }
+        }
+    }
+
+    /// @notice Stores what has changed of a book: when another pool's turn comes, at the end, and before the solvency module runs.
+    function _storeBook(Book memory b) private {
+        for (uint256 i; i < b.count; ++i) {
+            if (b.markets[i].changed) _storeMarket(b.markets[i]);
+        }
+        if (b.pool.changed) _storePool(b.pool);
+    }
+
+    /// @notice Lets the solvency module work on a book: stores it, and begins it anew.
+    function _delegateOn(Book memory b, bytes memory data) private {
+        _storeBook(b);
+        (bool success, bytes memory result) = SOLVENCY_MODULE.delegatecall(data);
+        if (!success) TokenLib.bubble(result);
+        _readPool(b.pool, b.pool.id);
+        (b.markets, b.count) = (new Market[](b.markets.length), 0);
+    }
+
+    function _liquidate(AccountId id, AccountWord a, Book memory b, AccountId keeper)
+        private
+        returns (LiquidationResult)
+    {
+        unchecked {
+            Pool memory p = b.pool;
+            Health memory h = _health(id, a, b, false);
             if (!_below(h)) return _healthy(id, a, p);
             if (h.newest != 0 && h.newest <= a.lastCheck()) return LiquidationResult.CoolOff;
             if (h.deviated) {
-                h = _better(id, a, p, h);
+                h = _better(id, a, b, h);
                 if (!_below(h)) return LiquidationResult.Healthy;
             }
             PoolLiquidationWord config = poolConfigs_[p.id].liquidation;
             if (h.grace && h.equity * int256(PPM) >= int256(h.required * config.graceHealthPpm())) {
                 return LiquidationResult.Grace;
             }
-            if (a.markets() == 0) return _withoutPositions(id, a, p, keeper);
-            if (_protect(p, h)) {
-                h = _better(id, a, p, _health(id, a, p, false));
+            if (a.markets() == 0) return _withoutPositions(id, a, b, keeper);
+            if (_protect(b, h)) {
+                h = _better(id, a, b, _health(id, a, b, false));
                 if (!_below(h)) return LiquidationResult.Healthy;
             }
-            return _close(id, a, p, h, config, keeper);
+            return _close(id, a, b, h, config, keeper);
         }
     }
 
@@ -97,10 +135,11 @@ contract LiquidationModule is Valuation {
 
     /// @notice An account below zero without positions: its collateral goes on sale; what is not worth a sale goes to the keeper; when
     /// nothing is left the debt is bad.
-    function _withoutPositions(AccountId id, AccountWord a, Pool memory p, AccountId keeper)
+    function _withoutPositions(AccountId id, AccountWord a, Book memory b, AccountId keeper)
         private
         returns (LiquidationResult)
     {
+        Pool memory p = b.pool;
         if (a.collaterals() != 0) {
             if (!_isDust(id, a, p)) {
                 return _startSale(id) ? LiquidationResult.SaleStarted : LiquidationResult.OnSale;
@@ -110,7 +149,7 @@ contract LiquidationModule is Valuation {
         a = _absorb(id, a, p);
         _storeAccount(id, a);
         p.changed = true;
-        _socialise(p);
+        _socialise(b);
         return LiquidationResult.BadDebt;
     }
 
@@ -164,23 +203,24 @@ contract LiquidationModule is Valuation {
     // ── protection of the pool ─────────────────────────────────────────────
 
     /// @notice Lets the solvency module deleverage and socialise when a close would credit profit of an unsound market.
-    function _protect(Pool memory p, Health memory h) private returns (bool acted) {
+    function _protect(Book memory b, Health memory h) private returns (bool acted) {
+        Pool memory p = b.pool;
+        Market[] memory markets = b.markets;
         for (uint256 i; i < h.legs.length; ++i) {
             Leg memory leg = h.legs[i];
             if (leg.profit <= 0 || !leg.closable) continue;
-            int256 lossSum = p.lossSum;
-            Market memory m = _loadMarketToChange(leg.market.id);
-            m.price = leg.market.price;
+            // After the solvency module ran, the market is another, at the price of the valuation.
+            Market memory m = b.markets[_find(b, markets[leg.place].id)];
+            m.price = markets[leg.place].price;
+            _sum(m);
+            (int256 lossSum, int256 loss) = (p.lossSum, m.loss);
             _mark(p, m);
             if (!_unsound(p, m)) {
-                p.lossSum = lossSum;
+                (p.lossSum, m.loss) = (lossSum, loss);
                 continue;
             }
-            _storeMarket(m);
-            _storePool(p);
-            _delegate(abi.encodeWithSignature("protect(uint24)", m.id));
-            _readPool(p, p.id);
-            acted = true;
+            (m.changed, p.changed, acted) = (true, true, true);
+            _delegateOn(b, abi.encodeWithSignature("protect(uint24)", m.id));
         }
     }
 
@@ -189,16 +229,16 @@ contract LiquidationModule is Valuation {
     function _close(
         AccountId id,
         AccountWord a,
-        Pool memory p,
+        Book memory b,
         Health memory h,
         PoolLiquidationWord config,
         AccountId keeper
     ) private returns (LiquidationResult result) {
         unchecked {
-            int256 equity = h.equity;
-            uint256 maintenance = h.required;
+            Pool memory p = b.pool;
             Tally memory t;
-            a = _closeLegs(id, a, p, h, config, t);
+            (t.equity, t.maintenance) = (h.equity, h.required);
+            a = _closeLegs(id, a, b, h, config, t);
             if (!t.closed) return LiquidationResult.PriceRefused;
             uint256 floor = p.risk.keeperFloor();
             uint256 charged = LiquidationMath.charged(t.penalty, floor, _equityAfterClose(h, t));
@@ -217,12 +257,26 @@ contract LiquidationModule is Valuation {
                     result = LiquidationResult.SaleStarted;
                 }
             }
-            _storeAccount(id, a);
-            _pay(p, keeper, reward);
             p.changed = true;
-            emit Liquidated(id, keeper, uint256(result), equity, maintenance, charged, reward);
-            _socialise(p);
+            _tell(id, a, p, keeper, t, result, charged, reward);
+            _socialise(b);
         }
+    }
+
+    /// @notice Stores the account, pays the keeper, and tells so.
+    function _tell(
+        AccountId id,
+        AccountWord a,
+        Pool memory p,
+        AccountId keeper,
+        Tally memory t,
+        LiquidationResult result,
+        uint256 charged,
+        uint256 reward
+    ) private {
+        a = _writeAccount(id, a);
+        AccountWord paid = _writePayment(p, keeper, reward);
+        emit Liquidated(id, keeper, uint256(result), t.equity, t.maintenance, charged, reward, a, paid);
     }
 
     /// @dev Equity with the penalties of the closing loop added back: they are charged once, at the end.
@@ -236,7 +290,7 @@ contract LiquidationModule is Valuation {
     function _closeLegs(
         AccountId id,
         AccountWord a,
-        Pool memory p,
+        Book memory b,
         Health memory h,
         PoolLiquidationWord config,
         Tally memory t
@@ -251,9 +305,9 @@ contract LiquidationModule is Valuation {
                 // What is below the line without a requirement of its own (a closed epoch's value) is only collected.
                 if (shortfall <= 0 && t.closed) break;
                 leg.done = true;
-                uint256 amount = leg.size == 0 ? 0 : _amount(p, h, leg, shortfall, target);
-                a = _closeLeg(id, a, p, leg, amount, t);
-                _account(p, h, leg, amount, t);
+                uint256 amount = leg.size == 0 ? 0 : _amount(b, h, leg, shortfall, target);
+                a = _closeLeg(id, a, b, leg, amount, t);
+                _account(b, h, leg, amount, t);
                 if (amount < leg.size.abs()) break;
             }
             return a;
@@ -274,7 +328,7 @@ contract LiquidationModule is Valuation {
     }
 
     /// @notice How much of a leg to close: the least that reaches the target; all when part cannot help or the rest would be dust.
-    function _amount(Pool memory p, Health memory h, Leg memory leg, int256 shortfall, uint256 target)
+    function _amount(Book memory b, Health memory h, Leg memory leg, int256 shortfall, uint256 target)
         private
         pure
         returns (uint256 amount)
@@ -282,29 +336,32 @@ contract LiquidationModule is Valuation {
         unchecked {
             uint256 size = leg.size.abs();
             uint256 unit = WAD / PPM;
-            uint256 penalty = leg.market.margin.penaltyPpm() * unit;
-            uint256 base = leg.market.margin.mmBasePpm();
-            uint256 slope = leg.market.margin.mmSlope();
+            MarginWord margin = b.markets[leg.place].margin;
+            PoolRiskWord risk = b.pool.risk;
+            uint256 penalty = margin.penaltyPpm() * unit;
+            uint256 base = margin.mmBasePpm();
+            uint256 slope = margin.mmSlope();
             uint256 ratio = MarginMath.ratio(base, slope, size) + penalty;
             if (shortfall <= 0 || !LiquidationMath.partHelps(h.equity, h.required, penalty, ratio)) return size;
             amount =
                 LiquidationMath.leastClose(size, leg.price, uint256(shortfall), base * unit, slope, penalty, target);
-            amount = FixedMath.max(amount, LiquidationMath.floorSize(p.risk.keeperFloor(), penalty, leg.price));
-            if (amount >= size || PricingMath.notionalDown(size - amount, leg.price) < p.risk.minNotional()) {
+            amount = FixedMath.max(amount, LiquidationMath.floorSize(risk.keeperFloor(), penalty, leg.price));
+            if (amount >= size || PricingMath.notionalDown(size - amount, leg.price) < risk.minNotional()) {
                 return size;
             }
         }
     }
 
     /// @notice Touches the position at its closing price, closes `amount` of it, and settles the premium in the tally.
-    function _closeLeg(AccountId id, AccountWord a, Pool memory p, Leg memory leg, uint256 amount, Tally memory t)
+    function _closeLeg(AccountId id, AccountWord a, Book memory b, Leg memory leg, uint256 amount, Tally memory t)
         private
         returns (AccountWord)
     {
         unchecked {
-            Market memory m = leg.market;
-            _readSumsAtNow(m);
-            uint256 before = _mark(p, m);
+            Pool memory p = b.pool;
+            Market memory m = b.markets[leg.place];
+            _sum(m);
+            uint256 before = _premium(m);
             int256 profit = leg.closePrice == leg.price ? leg.profit : _profitOf(m, leg.position, leg.closePrice);
             _takeOut(p, m, leg.position, profit);
             int256 delta = leg.size > 0 ? -int256(amount) : int256(amount);
@@ -315,15 +372,17 @@ contract LiquidationModule is Valuation {
             // What the better of two deviating prices gives belongs to the account.
             leg.profit = profit - leg.profit;
             a = _addCash(a, p, profit).withMarket(m.id.index(), rest != 0);
-            _storePosition(id, m.id, position);
-            _storeMarket(m);
-            emit PositionLiquidated(id, m.id, delta, rest, leg.closePrice, profit);
+            positions_[id][m.id.index()] = position;
+            m.changed = true;
+            emit PositionLiquidated(id, m.id, delta, rest, leg.closePrice, profit, position);
             return a;
         }
     }
 
-    /// @notice Adds entry sums and loss, as stored, to a market that was accrued and priced already.
-    function _readSumsAtNow(Market memory m) private view {
+    /// @notice Adds entry sums and loss, as stored, to a market that was accrued and priced already, unless it has them.
+    function _sum(Market memory m) private view {
+        if (m.summed) return;
+        m.summed = true;
         FundingWord stored = markets_[m.id].funding;
         (int256 index, uint256 price) = (m.index, m.price);
         (m.index, m.price) = (stored.index(), stored.price());
@@ -332,22 +391,23 @@ contract LiquidationModule is Valuation {
     }
 
     /// @notice Moves the provisional equity and requirement past a close.
-    function _account(Pool memory p, Health memory h, Leg memory leg, uint256 amount, Tally memory t) private pure {
+    function _account(Book memory b, Health memory h, Leg memory leg, uint256 amount, Tally memory t) private pure {
         unchecked {
+            MarginWord margin = b.markets[leg.place].margin;
             uint256 notionalUp = PricingMath.notionalUp(amount, leg.closePrice);
-            uint256 penalty = FixedMath.divUp(notionalUp * leg.market.margin.penaltyPpm(), PPM);
+            uint256 penalty = FixedMath.divUp(notionalUp * margin.penaltyPpm(), PPM);
             t.penalty += penalty;
-            t.ratePart += PricingMath.notionalDown(amount, leg.closePrice) * leg.market.margin.rewardRatePpm() / PPM;
+            t.ratePart += PricingMath.notionalDown(amount, leg.closePrice) * margin.rewardRatePpm() / PPM;
             h.equity += leg.profit - int256(penalty);
             h.required -= leg.requirement;
             uint256 rest = leg.size.abs() - amount;
-            if (rest != 0) h.required += _maintenanceRequirement(leg.market.margin, rest, leg.price);
+            if (rest != 0) h.required += _maintenanceRequirement(margin, rest, leg.price);
             if (rest != 0 || !h.open) return;
             for (uint256 i; i < h.legs.length; ++i) {
                 if (!h.legs[i].done && h.legs[i].requirement != 0) return;
             }
             h.open = false;
-            h.required -= p.risk.keeperFloor();
+            h.required -= b.pool.risk.keeperFloor();
         }
     }
 
@@ -402,16 +462,9 @@ contract LiquidationModule is Valuation {
         }
     }
 
-    function _socialise(Pool memory p) private {
-        if (_nav(p) >= 0) return;
-        if (p.changed) _storePool(p);
-        _delegate(abi.encodeWithSignature("socialise(uint16)", p.id));
-        _readPool(p, p.id);
-    }
-
-    function _delegate(bytes memory data) private {
-        (bool success, bytes memory result) = SOLVENCY_MODULE.delegatecall(data);
-        if (!success) TokenLib.bubble(result);
+    function _socialise(Book memory b) private {
+        if (_nav(b.pool) >= 0) return;
+        _delegateOn(b, abi.encodeWithSignature("socialise(uint16)", b.pool.id));
     }
 
     // ── collateral on sale ─────────────────────────────────────────────────
@@ -432,7 +485,9 @@ contract LiquidationModule is Valuation {
     {
         require(amount != 0, ZeroAmount());
         require(saleStart_[id] != 0, NotOnSale(id));
-        Pool memory p = _loadPool(id.pool());
+        Book memory b;
+        _open(b, id.pool(), 0);
+        Pool memory p = b.pool;
         AccountWord a = accounts_[id];
         Sale memory sale = _sale(id, p, token);
         uint256 unitPrice = FixedMath.mulDivUp(sale.price, PPM - sale.discountPpm, PPM);
@@ -451,7 +506,7 @@ contract LiquidationModule is Valuation {
         _setHeld(p.id, token, held_[p.id][token] - bought);
         _setHeld(p.id, payToken, held_[p.id][payToken] + sale.credit);
         emit CollateralSold(msg.sender, id, token, bought, paid, sale.discountPpm);
-        _socialise(p);
+        _socialise(b);
         TokenLib.push(token, msg.sender, bought);
         if (data.length != 0) ICollateralBuyer(msg.sender).onCollateralBought(token, bought, paid, data);
         TokenLib.pull(payToken, msg.sender, paid);

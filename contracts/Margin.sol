@@ -174,24 +174,27 @@ abstract contract Margin is Ledger {
     // ── taking out ─────────────────────────────────────────────────────────
 
     /// @notice Debits an account by its owner's will: no pending orders, margin afterwards, borrowing within limits.
-    function _takeOutOf(AccountId account, address token, uint256 amount) internal {
+    /// @return a the account word, which the caller stores
+    function _takeOutOf(AccountId account, address token, uint256 amount, PoolSettlementWord settlement)
+        internal
+        returns (AccountWord a)
+    {
         PoolId pool = account.pool();
-        AccountWord a = accounts_[account];
+        a = accounts_[account];
         require(a.pendingOrders() == 0, OrdersPending(account, a.pendingOrders()));
-        PoolSettlementWord settlement = poolConfigs_[pool].settlement;
         require(settlement.token() != address(0), UnknownPool(pool));
         if (token == settlement.token()) {
             int256 debit = Cast.toInt(_wad(amount, settlement));
             if (a.rawCash() >= debit && a.markets() == 0) {
                 // No debt and no position: equity^I ≥ 0 = IM whatever prices are.
-                _storeAccount(account, a.withRawCash(a.rawCash() - debit));
-                return;
+                return a.withRawCash(a.rawCash() - debit);
             }
             Pool memory p = _loadPool(pool);
             a = _addCash(a, p, -debit);
             if (a.rawCash() < 0) _requireBorrowable(p);
             a = _requireInitial(account, a, p, 0);
-            _storePool(p);
+            // Without debt, before and after, the pool is as it was.
+            if (p.borrowIndex != 0) _storePool(p);
         } else {
             uint256 index = _collateralIndex(pool, token);
             uint256 balance = collateral_[account][index];
@@ -203,6 +206,5 @@ abstract contract Margin is Ledger {
             if (a.collaterals() == 0) _endSale(account);
             if (a.markets() != 0 || a.rawCash() < 0) a = _requireInitial(account, a, _loadPool(pool), 0);
         }
-        _storeAccount(account, a);
     }
 }

@@ -227,7 +227,7 @@ contract OracleHub is IOracleHub, IAssetConfig, Ownable2Step {
 
     function _store(uint256 asset, StateWord state, Spot spot) private {
         _states[asset] = state;
-        emit Observed(asset, state.price(), state.ema(), state.variance(), spot.publishTime(), spot.flags());
+        emit Observed(asset, state, spot);
     }
 
     /// @dev Everything `observe` answers and would store, without storing it.

@@ -4,7 +4,7 @@ pragma solidity 0.8.37;
 import {Ownable} from "@openzeppelin/contracts/access/Ownable.sol";
 import {Ownable2Step} from "@openzeppelin/contracts/access/Ownable2Step.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
-import {FillOrder, FillResult, IClearinghouse} from "./interfaces/IClearinghouse.sol";
+import {FillOrder, IClearinghouse} from "./interfaces/IClearinghouse.sol";
 import {IClearinghouseErrors} from "./interfaces/IClearinghouseErrors.sol";
 import {IOracleHub} from "./interfaces/IOracleHub.sol";
 import {ExecuteItem, IOrderBook, Order, OrderResult, OrderRules} from "./interfaces/IOrderBook.sol";
@@ -321,12 +321,13 @@ contract OrderBook is IOrderBook, Ownable2Step {
             reduceOnly: order.reduceOnly,
             spot: price,
             keeperFee: order.keeperFee,
-            keeper: keeper
+            keeper: keeper,
+            id: order.id
         });
         uint256 available = gasleft();
-        try CLEARINGHOUSE.fill(asked) returns (FillResult memory done) {
+        try CLEARINGHOUSE.fill(asked) {
+            // The Clearinghouse tells that the order was filled.
             queue.removeHead(word);
-            emit OrderFilled(order.account, order.market, order.id, keeper, price, done.sizeDelta, done.fillPrice);
             return (OrderResult.Filled, "");
         } catch (bytes memory reason) {
             _requireGas(available, reason);

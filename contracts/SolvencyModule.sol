@@ -12,7 +12,7 @@ import {PricingMath} from "./libraries/PricingMath.sol";
 import {SideMath} from "./libraries/SideMath.sol";
 import {TokenLib} from "./libraries/TokenLib.sol";
 import {AccountWord} from "./types/AccountWord.sol";
-import {MarketFlags, Pause, PoolLiquidityWord, PoolSettlementWord} from "./types/ConfigWords.sol";
+import {LimitsWord, MarketFlags, Pause, PoolLiquidityWord, PoolSettlementWord} from "./types/ConfigWords.sol";
 import {AccountId, IdLib, MarketId, PoolId} from "./types/Ids.sol";
 import {EventWord, EventWordLib} from "./types/MarketWords.sol";
 import {Spot, Trend} from "./types/Observation.sol";
@@ -86,9 +86,9 @@ contract SolvencyModule is Ledger {
             int256 profit = _profitOf(m, position, m.price);
             _takeOut(p, m, position, profit);
             AccountWord a = _addCash(accounts_[id], p, profit).withMarket(market.index(), false);
-            _storePosition(id, market, PositionWord.wrap(0));
+            positions_[id][market.index()] = PositionWord.wrap(0);
             _storeAccount(id, a);
-            emit PositionLiquidated(id, market, -size, 0, m.price, profit);
+            emit PositionLiquidated(id, market, -size, 0, m.price, profit, PositionWord.wrap(0));
         }
         _mark(p, m);
         _storeMarket(m);
@@ -235,9 +235,9 @@ contract SolvencyModule is Ledger {
     function _navNeeded(Pool memory p, Market memory m) private view returns (uint256) {
         uint256 open = (_openProfit(m, m.long) + _openProfit(m, m.short)).positivePart();
         uint256 forTarget = FixedMath.mulDivUp(open, PPM, p.risk.adlTargetPpm());
-        uint256 capValue = PricingMath.notionalUp(m.trade.oiCap(), m.price);
-        return
-            FixedMath.max(forTarget, FixedMath.mulDivUp(capValue, PPM, marketConfigs_[m.id].funding.navMultiplePpm()));
+        LimitsWord limits = marketConfigs_[m.id].limits;
+        uint256 capValue = PricingMath.notionalUp(limits.oiCap(), m.price);
+        return FixedMath.max(forTarget, FixedMath.mulDivUp(capValue, PPM, limits.navMultiplePpm()));
     }
 
     // ── deleveraging and socialisation ─────────────────────────────────────

@@ -4,12 +4,13 @@ pragma solidity 0.8.37;
 import {Market, Pool} from "./Ledger.sol";
 import {Initial, Margin} from "./Margin.sol";
 import {FillOrder, FillResult} from "./interfaces/IClearinghouse.sol";
+import {FillWords} from "./interfaces/IClearinghouseEvents.sol";
 import {FixedMath, PPM} from "./libraries/FixedMath.sol";
 import {Action, PriceMatrix} from "./libraries/PriceMatrix.sol";
 import {PricingMath} from "./libraries/PricingMath.sol";
 import {TokenLib} from "./libraries/TokenLib.sol";
 import {AccountWord} from "./types/AccountWord.sol";
-import {MarketFlags, Pause} from "./types/ConfigWords.sol";
+import {LimitsWord, MarketFlags, Pause} from "./types/ConfigWords.sol";
 import {AccountId} from "./types/Ids.sol";
 import {PriceFlags, Spot, Trend} from "./types/Observation.sol";
 import {PositionWord} from "./types/PositionWord.sol";
@@ -24,6 +25,7 @@ abstract contract Trading is Margin {
     /// @dev What a fill works with beside pool and market.
     struct Work {
         AccountWord account;
+        LimitsWord limits;
         int256 sizeBefore;
         int256 sizeAfter;
         int256 delta;
@@ -55,9 +57,9 @@ abstract contract Trading is Margin {
                 result.profit = _profitOf(m, position, w.price);
             }
         }
-        _shape(order, p, m, w, PositionWord.unwrap(position) != 0);
+        _shape(order, p, w, PositionWord.unwrap(position) != 0);
         _admit(order, spot, p, m, w);
-        w.skew = _skew(m);
+        w.skew = m.skew;
         result.sizeDelta = w.delta;
         (result.fillPrice, w.cost) = _priceOf(order, spot, m, w);
         result.fee = PricingMath.fee(w.price, w.skew, w.delta, m.trade.makerPpm(), m.trade.takerPpm());
@@ -72,18 +74,46 @@ abstract contract Trading is Margin {
         _mark(p, m);
         if (!order.reduceOnly) w.account = w.account.withPendingOrders(w.account.pendingOrders() - 1);
         if (!w.reducing) _checkIncrease(p, m, w);
-        _storePosition(order.account, m.id, position);
+        positions_[order.account][order.market.index()] = position;
         _checkMargin(order, p, m, w, result.fee);
-        _storeAccount(order.account, w.account);
         p.escrow -= order.keeperFee;
-        _pay(p, order.keeper, order.keeperFee);
-        _storeMarket(m);
-        _storePool(p);
-        emit Filled(order.account, m.id, w.delta, w.sizeAfter, result.fillPrice, result.profit, w.cost, result.fee);
+        _store(order, result, p, m, w, position);
+    }
+
+    /// @notice Stores the account, the keeper's account, market and pool, and tells what the fill did and left.
+    function _store(
+        FillOrder memory order,
+        FillResult memory result,
+        Pool memory p,
+        Market memory m,
+        Work memory w,
+        PositionWord position
+    ) private {
+        FillWords memory words;
+        words.account = _writeAccount(order.account, w.account);
+        words.keeper = _writePayment(p, order.keeper, order.keeperFee);
+        words.position = position;
+        (words.funding, words.sides) = _writeMarket(m);
+        (words.longEntrySum, words.shortEntrySum) = (m.long.entrySum, m.short.entrySum);
+        (words.money, words.dues) = _writePool(p);
+        emit Filled(
+            order.account,
+            order.market,
+            order.keeper,
+            order.id,
+            order.spot,
+            w.delta,
+            w.sizeAfter,
+            result.fillPrice,
+            result.profit,
+            w.cost,
+            result.fee,
+            words
+        );
     }
 
     /// @notice What the order does to the position: clamps a reduce-only order, closes what would be left as dust.
-    function _shape(FillOrder memory order, Pool memory p, Market memory m, Work memory w, bool held) private pure {
+    function _shape(FillOrder memory order, Pool memory p, Work memory w, bool held) private view {
         int256 before = w.sizeBefore;
         w.delta = order.sizeDelta;
         if (order.reduceOnly && before == 0 && held) {
@@ -105,7 +135,8 @@ abstract contract Trading is Margin {
         }
         w.sizeAfter = next;
         if (!w.reducing) {
-            uint256 most = m.config.maxPosition();
+            w.limits = marketConfigs_[order.market].limits;
+            uint256 most = w.limits.maxPosition();
             require(next.abs() <= most, PositionTooLarge(next.abs(), most));
         }
     }
@@ -158,18 +189,18 @@ abstract contract Trading is Margin {
     }
 
     /// @notice Caps of a risk increase, after the trade.
-    function _checkIncrease(Pool memory p, Market memory m, Work memory w) private view {
+    function _checkIncrease(Pool memory p, Market memory m, Work memory w) private pure {
         unchecked {
             int256 nav = _nav(p);
             require(nav > 0, PoolInsolvent(p.id, nav));
             uint256 interest = _interest(w.sizeAfter > 0 ? m.long : m.short);
-            uint256 multiple = m.config.navMultiplePpm();
-            uint256 cap = FixedMath.min(m.trade.oiCap(), FixedMath.mulDivDown(uint256(nav), multiple * 1e12, m.price));
+            uint256 multiple = w.limits.navMultiplePpm();
+            uint256 cap = FixedMath.min(w.limits.oiCap(), FixedMath.mulDivDown(uint256(nav), multiple * 1e12, m.price));
             require(interest <= cap, OpenInterestCap(interest, cap));
-            uint256 skew = _skew(m).abs();
-            require(skew <= m.trade.skewCap() || skew <= w.skew.abs(), SkewCap(skew, m.trade.skewCap()));
+            uint256 skew = m.skew.abs();
+            require(skew <= w.limits.skewCap() || skew <= w.skew.abs(), SkewCap(skew, w.limits.skewCap()));
             if (w.sizeBefore == 0) {
-                uint256 most = poolConfigs_[p.id].settlement.maxMarkets();
+                uint256 most = p.risk.maxMarkets();
                 uint256 count = _bits(w.account.markets());
                 require(count <= most, TooManyMarkets(count, most));
             }

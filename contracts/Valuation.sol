@@ -7,7 +7,7 @@ import {FixedMath, PPM} from "./libraries/FixedMath.sol";
 import {MarginMath} from "./libraries/MarginMath.sol";
 import {AccountWord} from "./types/AccountWord.sol";
 import {CollateralWord, MarketFlags} from "./types/ConfigWords.sol";
-import {AccountId, IdLib} from "./types/Ids.sol";
+import {AccountId, IdLib, MarketId, PoolId} from "./types/Ids.sol";
 import {PriceFlags, Spot, Trend} from "./types/Observation.sol";
 import {PositionWord} from "./types/PositionWord.sol";
 
@@ -18,9 +18,17 @@ abstract contract Valuation is Margin {
 
     uint256 private constant SEQUENCER = PriceFlags.SEQUENCER_DOWN | PriceFlags.SEQUENCER_GRACE;
 
+    /// @dev A pool and those of its markets that a batch has met: loaded and accrued once, and stored once.
+    struct Book {
+        Pool pool;
+        Market[] markets;
+        uint256 count;
+    }
+
     /// @dev One position of the account.
     struct Leg {
-        Market market;
+        /// place of its market in the book
+        uint256 place;
         PositionWord position;
         int256 size;
         int256 profit;
@@ -49,9 +57,9 @@ abstract contract Valuation is Margin {
     }
 
     /// @notice While sources deviate the account must be below the line at both: the valuation that is better for it.
-    function _better(AccountId id, AccountWord a, Pool memory p, Health memory h) internal returns (Health memory) {
+    function _better(AccountId id, AccountWord a, Book memory b, Health memory h) internal returns (Health memory) {
         if (!h.deviated || !_below(h)) return h;
-        Health memory second = _health(id, a, p, true);
+        Health memory second = _health(id, a, b, true);
         return !_below(second) || second.equity > h.equity ? second : h;
     }
 
@@ -61,8 +69,9 @@ abstract contract Valuation is Margin {
 
     /// @notice Values the account for liquidation. An invalid price becomes the bound that favours the account and such a leg has no
     /// requirement; while the sources deviate `secondary` decides which of them is used.
-    function _health(AccountId id, AccountWord a, Pool memory p, bool secondary) internal returns (Health memory h) {
+    function _health(AccountId id, AccountWord a, Book memory b, bool secondary) internal returns (Health memory h) {
         unchecked {
+            Pool memory p = b.pool;
             h.equity = _cashOf(a, p);
             h.legs = new Leg[](_bits(a.markets()));
             uint256 left = a.markets();
@@ -72,16 +81,16 @@ abstract contract Valuation is Margin {
                 if (left & bit == 0) continue;
                 left ^= bit;
                 Leg memory leg = h.legs[n++];
-                _readMarket(leg.market, IdLib.toMarket(p.id, i));
-                _accrue(leg.market);
+                leg.place = _find(b, IdLib.toMarket(p.id, i));
+                Market memory m = b.markets[leg.place];
                 leg.position = positions_[id][i];
-                leg.size = _sizeOf(leg.market, leg.position);
-                _priceLeg(leg, h, secondary);
-                leg.profit = _profitOf(leg.market, leg.position, leg.price);
+                leg.size = _sizeOf(m, leg.position);
+                _priceLeg(leg, m, h, secondary);
+                leg.profit = _profitOf(m, leg.position, leg.price);
                 h.equity += leg.profit;
                 if (!leg.closable || leg.size == 0) continue;
                 h.open = true;
-                leg.requirement = _maintenanceRequirement(leg.market.margin, leg.size.abs(), leg.price);
+                leg.requirement = _maintenanceRequirement(m.margin, leg.size.abs(), leg.price);
                 h.required += leg.requirement;
             }
             if (h.open) h.required += p.risk.keeperFloor();
@@ -90,17 +99,38 @@ abstract contract Valuation is Margin {
         }
     }
 
-    function _priceLeg(Leg memory leg, Health memory h, bool secondary) internal {
+    /// @notice Opens a book for accounts with positions in `markets` of a pool.
+    function _open(Book memory b, PoolId pool, uint256 markets) internal view {
+        _readPool(b.pool, pool);
+        b.markets = new Market[](_bits(markets));
+        b.count = 0;
+    }
+
+    /// @notice Place of a market in the book; loads and accrues it when it is not there yet.
+    function _find(Book memory b, MarketId id) internal view returns (uint256 place) {
+        unchecked {
+            uint256 count = b.count;
+            for (; place < count; ++place) {
+                if (MarketId.unwrap(b.markets[place].id) == MarketId.unwrap(id)) return place;
+            }
+            b.count = count + 1;
+            Market memory m = b.markets[place];
+            _readMarket(m, id);
+            _accrue(m);
+        }
+    }
+
+    function _priceLeg(Leg memory leg, Market memory m, Health memory h, bool secondary) internal {
         leg.closable = true;
-        if (leg.market.margin.has(MarketFlags.SETTLED)) {
-            (leg.price, leg.closePrice) = (leg.market.price, leg.market.price);
+        if (m.margin.has(MarketFlags.SETTLED)) {
+            (leg.price, leg.closePrice) = (m.price, m.price);
             return;
         }
-        (Spot spot, Trend trend) = _observe(leg.market.margin.asset());
+        (Spot spot, Trend trend) = _observe(m.margin.asset());
         bool long = leg.size > 0;
         (leg.price, leg.closePrice) = _priceFor(spot, trend, h, secondary, long);
         leg.closable = !spot.has(PriceFlags.INVALID);
-        if (leg.closable) leg.market.price = spot.price();
+        if (leg.closable) m.price = spot.price();
     }
 
     /// @notice Price of a valuation and of a close: for something the account is long of, or short of.

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
+import {Spot} from "../types/Observation.sol";
+import {StateWord} from "../types/OracleWords.sol";
+
 /// @notice Where the price of an asset comes from. `Fixed` is for tests and local chains.
 enum FeedKind {
     None,
@@ -57,14 +60,9 @@ interface IAssetConfig {
     event SequencerSet(address feed, uint256 grace);
     event PythSet(address pyth);
     /// @notice Emitted whenever the stored state of an asset changes, with all of it.
-    /// @param price WAD, the stored price
-    /// @param ema WAD
-    /// @param variance 1e-18 per second
-    /// @param publishTime of `price`
-    /// @param flags of the price that was read, see `PriceFlags`
-    event Observed(
-        uint256 indexed asset, uint256 price, uint256 ema, uint256 variance, uint256 publishTime, uint256 flags
-    );
+    /// @param state as it is stored
+    /// @param spot the price that was read, with its publish time and flags
+    event Observed(uint256 indexed asset, StateWord state, Spot spot);
     /// @notice Primary and secondary began to differ at `since`, or agree again (`since` 0).
     event DeviationChanged(uint256 indexed asset, uint256 since);
 

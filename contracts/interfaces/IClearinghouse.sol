@@ -12,6 +12,7 @@ import {IClearinghouseEvents} from "./IClearinghouseEvents.sol";
 /// @param spot the admissible price of the order
 /// @param keeperFee WAD, in escrow since placement
 /// @param keeper account (bytes32) that gets the fee; if it is no account of the pool, its owner gets a claim
+/// @param id of the order, for the log
 struct FillOrder {
     AccountId account;
     MarketId market;
@@ -21,6 +22,7 @@ struct FillOrder {
     Spot spot;
     uint256 keeperFee;
     AccountId keeper;
+    uint256 id;
 }
 
 /// @notice What a fill did.
@@ -126,7 +128,7 @@ interface IClearinghouse is IClearinghouseErrors, IClearinghouseEvents {
     function releaseFee(AccountId account, uint256 fee, bool reduceOnly, bool toKeeper, AccountId keeper) external;
 
     /// @notice Fills an order. Reverts with the named error that says whose fault it is, see `IClearinghouseErrors`.
-    function fill(FillOrder calldata order) external returns (FillResult memory result);
+    function fill(FillOrder calldata order) external;
 
     /// @notice The calling LP token pulls `amount` native units of a deposit request from `from` into escrow.
     function lpDeposit(PoolId pool, address from, uint256 amount) external;

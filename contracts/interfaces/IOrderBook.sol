@@ -3,7 +3,6 @@ pragma solidity 0.8.37;
 
 import {OrderWord, QueueWord} from "../types/OrderWords.sol";
 import {AccountId, MarketId} from "../types/Ids.sol";
-import {Spot} from "../types/Observation.sol";
 
 /// @notice A placed order as its event told it. The OrderBook keeps only its hash.
 /// @param id counts the orders of this account in this market, from 1
@@ -91,19 +90,6 @@ interface IOrderBook {
         bool reduceOnly,
         bytes32 clientId,
         uint256 priceTime
-    );
-    /// @param keeper account that got the fee
-    /// @param price the order's price
-    /// @param sizeDelta WAD units traded
-    /// @param fillPrice WAD, premium and band included
-    event OrderFilled(
-        AccountId indexed account,
-        MarketId indexed market,
-        uint256 indexed id,
-        AccountId keeper,
-        Spot price,
-        int256 sizeDelta,
-        uint256 fillPrice
     );
     /// @param feeTo account that got the fee: the trader's own when he cancelled, else the keeper's
     /// @param reason the Clearinghouse's error, empty when the trader cancelled

@@ -3,7 +3,7 @@ pragma solidity 0.8.37;
 
 import {IClearinghouseAdmin as E, CollateralParams, PoolParams} from "../interfaces/IClearinghouseAdmin.sol";
 import {
-    FundingConfigWord,
+    LimitsWord,
     MarginWord,
     PoolInterestWord,
     PoolLiquidityWord,
@@ -41,7 +41,7 @@ library ParameterChecks {
     }
 
     /// @notice What holds for margin rates of a market under a target health.
-    function margin(MarginWord w, FundingConfigWord f, uint256 targetHealthPpm) internal pure {
+    function margin(MarginWord w, LimitsWord f, uint256 targetHealthPpm) internal pure {
         uint256 penalty = w.penaltyPpm();
         require(
             0 < w.rewardRatePpm() && w.rewardRatePpm() < penalty && penalty < w.mmBasePpm(),
@@ -65,19 +65,19 @@ library ParameterChecks {
     }
 
     /// @notice What holds for the cost of trading against the pool.
-    function trading(MarginWord w, TradeWord t, FundingConfigWord f) internal pure {
+    function trading(MarginWord w, TradeWord t, LimitsWord f) internal pure {
         require(t.makerPpm() <= t.takerPpm() && t.takerPpm() <= PPM / 20, E.FeeOrder(t.makerPpm(), t.takerPpm()));
-        require(t.skewCap() <= t.oiCap(), E.SkewCapAboveOiCap(t.skewCap(), t.oiCap()));
-        uint256 premium = t.skewScale() == 0 ? type(uint128).max : FixedMath.mulDivUp(t.oiCap(), WAD, t.skewScale());
+        require(f.skewCap() <= f.oiCap(), E.SkewCapAboveOiCap(f.skewCap(), f.oiCap()));
+        uint256 premium = t.skewScale() == 0 ? type(uint128).max : FixedMath.mulDivUp(f.oiCap(), WAD, t.skewScale());
         uint256 cost = w.rewardRatePpm() + t.takerPpm() + f.halfBandPpm();
         uint256 room = w.penaltyPpm() > cost ? (w.penaltyPpm() - cost) * PPM_TO_WAD : 0;
         require(premium <= room, E.SelfLiquidationPays(premium, room));
         uint256 total = premium + (t.takerPpm() + f.halfBandPpm()) * PPM_TO_WAD;
         uint256 limit = (w.mmBasePpm() + w.penaltyPpm()) * PPM_TO_WAD;
         require(total < limit, E.TradeCostTooHigh(total, limit));
-        uint256 perDay = f.rMax() * 1 days;
+        uint256 perDay = t.rMax() * 1 days;
         require(perDay <= w.mmBasePpm() * PPM_TO_WAD / 2, E.FundingTooFast(perDay, w.mmBasePpm() * PPM_TO_WAD / 2));
-        uint256 decay = f.vMax() * f.deadBandPpm() / PPM;
+        uint256 decay = t.vMax() * t.deadBandPpm() / PPM;
         require(decay != 0, E.FundingTooSlow(decay));
     }
 
@@ -85,7 +85,7 @@ library ParameterChecks {
     function marketInPool(
         MarginWord w,
         TradeWord t,
-        FundingConfigWord f,
+        LimitsWord f,
         PoolRiskWord risk,
         PoolInterestWord interest,
         PoolLiquidityWord liquidity,
@@ -94,20 +94,20 @@ library ParameterChecks {
         uint256 least = risk.minNotional() * w.imBasePpm() / PPM;
         require(least >= risk.keeperFloor(), E.MinNotionalTooSmall(least, risk.keeperFloor()));
         uint256 nav = interest.referenceNav();
-        uint256 capValue = PricingMath.notionalUp(t.oiCap(), price);
+        uint256 capValue = PricingMath.notionalUp(f.oiCap(), price);
         uint256 limit = nav * f.navMultiplePpm() / PPM;
         require(capValue <= limit, E.OiCapBeyondNav(capValue, limit));
         uint256 product = liquidity.reserveFactorPpm() * f.navMultiplePpm() / PPM;
         require(product <= PPM && f.navMultiplePpm() != 0, E.ReserveUnreachable(product));
         uint256 depth = PricingMath.notionalUp(t.skewScale(), price);
         // K·P·rMax²/(2·vMax), rMax²/vMax is 1e-18 of notional
-        uint256 pump = FixedMath.mulDivUp(depth, f.rMax() * f.rMax(), 2 * f.vMax() * WAD);
+        uint256 pump = FixedMath.mulDivUp(depth, t.rMax() * t.rMax(), 2 * t.vMax() * WAD);
         require(pump <= nav / 200, E.FundingPumpTooLarge(pump, nav / 200));
     }
 
     /// @notice skewCap·P·gap/NAV in ppm, rounded up: a market's part of what one gap may cost.
-    function gapShare(TradeWord t, FundingConfigWord f, uint256 price, uint256 nav) internal pure returns (uint256) {
-        return FixedMath.mulDivUp(PricingMath.notionalUp(t.skewCap(), price), f.gapPpm(), nav);
+    function gapShare(TradeWord t, LimitsWord f, uint256 price, uint256 nav) internal pure returns (uint256) {
+        return FixedMath.mulDivUp(PricingMath.notionalUp(f.skewCap(), price), t.gapPpm(), nav);
     }
 
     /// @notice What holds for a collateral token of a pool.

@@ -17,7 +17,13 @@ library SideMath {
         returns (int256)
     {
         unchecked {
-            int256 base = (int256(price) - fundingIndex) * FINE;
+            return valueAt(scale, offset, (int256(price) - fundingIndex) * FINE, long);
+        }
+    }
+
+    /// @notice W of `base` = P − F, 1e-24.
+    function valueAt(uint256 scale, int256 offset, int256 base, bool long) internal pure returns (int256) {
+        unchecked {
             if (scale == ONE) return base + offset;
             int256 product = base * int256(scale);
             return offset + (long ? product.divFloor(ONE) : product.divCeil(ONE));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {FillOrder, FillResult} from "../interfaces/IClearinghouse.sol";
+import {FillOrder} from "../interfaces/IClearinghouse.sol";
 import {IClearinghouseErrors} from "../interfaces/IClearinghouseErrors.sol";
 import {AccountId, MarketId} from "../types/Ids.sol";
 
@@ -98,7 +98,7 @@ contract MockClearinghouse {
         emit FeeReleased(account, fee, reduceOnly, toKeeper, keeper);
     }
 
-    function fill(FillOrder calldata order) external holding returns (FillResult memory result) {
+    function fill(FillOrder calldata order) external holding {
         Mode mode = modeOf[order.account];
         if (mode == Mode.Burn) this.burn();
         if (mode == Mode.BurnInside) try this.burn() {} catch {}
@@ -106,7 +106,6 @@ contract MockClearinghouse {
         if (mode == Mode.Call) (called, answer) = target.call(errorOf[order.account]);
         _end(order.account, order.keeperFee, order.reduceOnly, order.keeper);
         emit FillAsked(order);
-        return FillResult(order.sizeDelta, order.spot.price(), 0, 0);
     }
 
     function burn() external pure {

@@ -16,30 +16,31 @@ import {Cast} from "../libraries/Cast.sol";
 /// | 136 – 199 | mmSlope WAD per unit | | | |
 type MarginWord is uint256;
 
-/// @notice What a trade needs beside margin.
+/// @notice What every use of a market needs beside margin: its funding, its depth, its fees.
 /// | bits | field | | bits | field |
 /// |---|---|---|---|---|
-/// | 0 – 63 | skewScale K nano units | | 192 – 207 | maker fee ppm |
-/// | 64 – 127 | oiCap nano units | | 208 – 223 | taker fee ppm |
-/// | 128 – 191 | skewCap nano units | | 224 – 255 | sigmaRef 1e-9 per √s |
+/// | 0 – 63 | skewScale K nano units | | 168 – 183 | maker fee ppm |
+/// | 64 – 103 | rMax 1e-18 per s, 39 bits used | | 184 – 199 | taker fee ppm |
+/// | 104 – 143 | vMax 1e-18 per s² | | 200 – 231 | sigmaRef 1e-9 per √s |
+/// | 144 – 167 | deadBand ppm of K | | 232 – 251 | gap assumed in one jump ppm, for the parameter checks |
 type TradeWord is uint256;
 
-/// @notice Funding parameters, the largest position, and what the parameter checks assume of the market's prices.
+/// @notice Limits of risk increases, which nothing else reads, and what the parameter checks assume of the market's prices.
 /// | bits | field | | bits | field |
 /// |---|---|---|---|---|
-/// | 0 – 63 | maxPosition n̂ nano units | | 168 – 199 | NAV multiple m ppm: open interest ≤ m·NAV |
-/// | 64 – 103 | rMax 1e-18 per s, 39 bits used | | 200 – 215 | û largest half band ppm |
-/// | 104 – 143 | vMax 1e-18 per s² | | 216 – 235 | move within the feed's maxAge ppm |
-/// | 144 – 167 | deadBand ppm of K | | 236 – 255 | gap assumed in one jump ppm |
-type FundingConfigWord is uint256;
+/// | 0 – 63 | oiCap nano units | | 192 – 219 | NAV multiple m ppm: open interest ≤ m·NAV |
+/// | 64 – 127 | skewCap nano units | | 220 – 235 | û largest half band ppm |
+/// | 128 – 191 | maxPosition n̂ nano units | | 236 – 255 | move within the feed's maxAge ppm |
+type LimitsWord is uint256;
 
 /// @notice What every trade needs of its pool.
 /// | bits | field | | bits | field |
 /// |---|---|---|---|---|
-/// | 0 – 63 | keeperFloor nano | | 176 – 199 | lpShare of fees ppm |
-/// | 64 – 127 | minNotional nano | | 200 – 223 | adlTrigger ppm of NAV |
-/// | 128 – 151 | profitWeight ppm | | 224 – 247 | adlTarget ppm of NAV |
-/// | 152 – 175 | insuranceShare of fees ppm | | 248 – 255 | pause flags, see `Pause` |
+/// | 0 – 63 | keeperFloor nano | | 168 – 187 | lpShare of fees ppm |
+/// | 64 – 127 | minNotional nano | | 188 – 211 | adlTrigger ppm of NAV |
+/// | 128 – 147 | profitWeight ppm | | 212 – 231 | adlTarget ppm of NAV |
+/// | 148 – 167 | insuranceShare of fees ppm | | 232 – 239 | maxMarkets per account |
+/// | 240 – 247 | decimals of the settlement token | | 248 – 255 | pause flags, see `Pause` |
 type PoolRiskWord is uint256;
 
 /// @notice What liquidation needs of its pool.
@@ -54,10 +55,9 @@ type PoolLiquidationWord is uint256;
 /// @notice Settlement asset and limits of a pool.
 /// | bits | field | | bits | field |
 /// |---|---|---|---|---|
-/// | 0 – 159 | settlement token | | 184 – 191 | maxMarkets per account |
+/// | 0 – 159 | settlement token | | 176 – 183 | collaterals listed |
 /// | 160 – 167 | decimals | | 192 – 199 | maxCollaterals per account |
 /// | 168 – 175 | markets listed | | 200 – 223 | utilisation limit ppm |
-/// | 176 – 183 | collaterals listed | | | |
 type PoolSettlementWord is uint256;
 
 /// @notice Kinked borrow curve: rate(u) = base + slope1·min(u, kink) + slope2·max(u − kink, 0).
@@ -85,7 +85,7 @@ type CollateralWord is uint256;
 
 using MarginWordLib for MarginWord global;
 using TradeWordLib for TradeWord global;
-using FundingConfigWordLib for FundingConfigWord global;
+using LimitsWordLib for LimitsWord global;
 using PoolRiskWordLib for PoolRiskWord global;
 using PoolLiquidationWordLib for PoolLiquidationWord global;
 using PoolSettlementWordLib for PoolSettlementWord global;
@@ -116,6 +116,14 @@ function field(uint256 word, uint256 shift, uint256 bits) pure returns (uint256)
 /// @dev `value` at `shift`; reverts if it needs more than `bits` bits.
 function place(uint256 value, uint256 shift, uint256 bits) pure returns (uint256) {
     return Cast.checkUint(value, bits) << shift;
+}
+
+/// @dev WAD per native unit of a token: 10^(18 − decimals).
+function unitOf(uint256 decimals) pure returns (uint256) {
+    uint256 exponent = 18 - decimals;
+    unchecked {
+        return 10 ** exponent;
+    }
 }
 
 library MarginWordLib {
@@ -173,64 +181,64 @@ library TradeWordLib {
         }
     }
 
-    function oiCap(TradeWord w) internal pure returns (uint256) {
-        unchecked {
-            return field(TradeWord.unwrap(w), 64, 64) * 1e9;
-        }
+    function rMax(TradeWord w) internal pure returns (uint256) {
+        return field(TradeWord.unwrap(w), 64, 40);
     }
 
-    function skewCap(TradeWord w) internal pure returns (uint256) {
-        unchecked {
-            return field(TradeWord.unwrap(w), 128, 64) * 1e9;
-        }
+    function vMax(TradeWord w) internal pure returns (uint256) {
+        return field(TradeWord.unwrap(w), 104, 40);
+    }
+
+    function deadBandPpm(TradeWord w) internal pure returns (uint256) {
+        return field(TradeWord.unwrap(w), 144, 24);
     }
 
     function makerPpm(TradeWord w) internal pure returns (uint256) {
-        return field(TradeWord.unwrap(w), 192, 16);
+        return field(TradeWord.unwrap(w), 168, 16);
     }
 
     function takerPpm(TradeWord w) internal pure returns (uint256) {
-        return field(TradeWord.unwrap(w), 208, 16);
+        return field(TradeWord.unwrap(w), 184, 16);
     }
 
     function sigmaRef(TradeWord w) internal pure returns (uint256) {
-        return TradeWord.unwrap(w) >> 224;
+        return field(TradeWord.unwrap(w), 200, 32);
+    }
+
+    function gapPpm(TradeWord w) internal pure returns (uint256) {
+        return field(TradeWord.unwrap(w), 232, 20);
     }
 }
 
-library FundingConfigWordLib {
-    function maxPosition(FundingConfigWord w) internal pure returns (uint256) {
+library LimitsWordLib {
+    function oiCap(LimitsWord w) internal pure returns (uint256) {
         unchecked {
-            return field(FundingConfigWord.unwrap(w), 0, 64) * 1e9;
+            return field(LimitsWord.unwrap(w), 0, 64) * 1e9;
         }
     }
 
-    function rMax(FundingConfigWord w) internal pure returns (uint256) {
-        return field(FundingConfigWord.unwrap(w), 64, 40);
+    function skewCap(LimitsWord w) internal pure returns (uint256) {
+        unchecked {
+            return field(LimitsWord.unwrap(w), 64, 64) * 1e9;
+        }
     }
 
-    function vMax(FundingConfigWord w) internal pure returns (uint256) {
-        return field(FundingConfigWord.unwrap(w), 104, 40);
+    function maxPosition(LimitsWord w) internal pure returns (uint256) {
+        unchecked {
+            return field(LimitsWord.unwrap(w), 128, 64) * 1e9;
+        }
     }
 
-    function deadBandPpm(FundingConfigWord w) internal pure returns (uint256) {
-        return field(FundingConfigWord.unwrap(w), 144, 24);
+    function navMultiplePpm(LimitsWord w) internal pure returns (uint256) {
+        return field(LimitsWord.unwrap(w), 192, 28);
     }
 
-    function navMultiplePpm(FundingConfigWord w) internal pure returns (uint256) {
-        return field(FundingConfigWord.unwrap(w), 168, 32);
+    function halfBandPpm(LimitsWord w) internal pure returns (uint256) {
+        return field(LimitsWord.unwrap(w), 220, 16);
     }
 
-    function halfBandPpm(FundingConfigWord w) internal pure returns (uint256) {
-        return field(FundingConfigWord.unwrap(w), 200, 16);
-    }
-
-    function movePpm(FundingConfigWord w) internal pure returns (uint256) {
-        return field(FundingConfigWord.unwrap(w), 216, 20);
-    }
-
-    function gapPpm(FundingConfigWord w) internal pure returns (uint256) {
-        return FundingConfigWord.unwrap(w) >> 236;
+    function movePpm(LimitsWord w) internal pure returns (uint256) {
+        return LimitsWord.unwrap(w) >> 236;
     }
 }
 
@@ -248,23 +256,31 @@ library PoolRiskWordLib {
     }
 
     function profitWeightPpm(PoolRiskWord w) internal pure returns (uint256) {
-        return field(PoolRiskWord.unwrap(w), 128, 24);
+        return field(PoolRiskWord.unwrap(w), 128, 20);
     }
 
     function insuranceSharePpm(PoolRiskWord w) internal pure returns (uint256) {
-        return field(PoolRiskWord.unwrap(w), 152, 24);
+        return field(PoolRiskWord.unwrap(w), 148, 20);
     }
 
     function lpSharePpm(PoolRiskWord w) internal pure returns (uint256) {
-        return field(PoolRiskWord.unwrap(w), 176, 24);
+        return field(PoolRiskWord.unwrap(w), 168, 20);
     }
 
     function adlTriggerPpm(PoolRiskWord w) internal pure returns (uint256) {
-        return field(PoolRiskWord.unwrap(w), 200, 24);
+        return field(PoolRiskWord.unwrap(w), 188, 24);
     }
 
     function adlTargetPpm(PoolRiskWord w) internal pure returns (uint256) {
-        return field(PoolRiskWord.unwrap(w), 224, 24);
+        return field(PoolRiskWord.unwrap(w), 212, 20);
+    }
+
+    function maxMarkets(PoolRiskWord w) internal pure returns (uint256) {
+        return field(PoolRiskWord.unwrap(w), 232, 8);
+    }
+
+    function decimals(PoolRiskWord w) internal pure returns (uint256) {
+        return field(PoolRiskWord.unwrap(w), 240, 8);
     }
 
     function pauseFlags(PoolRiskWord w) internal pure returns (uint256) {
@@ -335,10 +351,6 @@ library PoolSettlementWordLib {
         return field(PoolSettlementWord.unwrap(w), 176, 8);
     }
 
-    function maxMarkets(PoolSettlementWord w) internal pure returns (uint256) {
-        return field(PoolSettlementWord.unwrap(w), 184, 8);
-    }
-
     function maxCollaterals(PoolSettlementWord w) internal pure returns (uint256) {
         return field(PoolSettlementWord.unwrap(w), 192, 8);
     }
@@ -357,10 +369,7 @@ library PoolSettlementWordLib {
 
     /// @notice WAD per native unit of the settlement token: 10^(18 − decimals).
     function unit(PoolSettlementWord w) internal pure returns (uint256) {
-        uint256 exponent = 18 - decimals(w);
-        unchecked {
-            return 10 ** exponent;
-        }
+        return unitOf(decimals(w));
     }
 }
 

@@ -53,7 +53,7 @@ class Script:
             self.seen.add(event.name)
             if event.name == "OrderPlaced":
                 self.orders.append(event.args)
-            elif event.name in ("OrderFilled", "OrderCancelled", "OrderExpired"):
+            elif event.name in ("Filled", "OrderCancelled", "OrderExpired"):
                 key = (event["account"], event["market"], event["id"])
                 self.orders = [one for one in self.orders if (one["account"], one["market"], one["id"]) != key]
 
@@ -212,11 +212,11 @@ def test_the_scripts_reach_what_matters(worlds: dict[Backend, World]) -> None:
         "BareRevert",
         "DepositRequest",
         "Deposited",
+        "Filled",
         "InsufficientMargin",
         "Liquidated",
         "OrderCancelled",
         "OrderExpired",
-        "OrderFilled",
         "OrderSkipped",
         "Withdrawn",
     } <= seen

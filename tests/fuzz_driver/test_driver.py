@@ -71,7 +71,9 @@ def test_events_are_decoded(world: World) -> None:
     (event,) = outcome.named("Deposited")
     trader = world.actors.traders[0]
     account = world.account(trader)
-    assert list(event.args.values()) == [trader, account, world.token("USDC"), 10**9]
+    assert list(event.args.values())[:4] == [trader, account, world.token("USDC"), 10**9]
+    word = AccountWord.unpack(event["word"])
+    assert (word.raw_cash, word.version) == (1_000 * WAD, 1)
     assert event.address == world.address("clearinghouse")
     assert outcome.logs[event.log_index].address == world.address("clearinghouse").lower()
     assert [one.name for one in outcome.events][-1] == "Transfer"

@@ -127,9 +127,9 @@ def market_parts(market: int) -> list[tuple[Any, ...]]:
 
 def stored_market(p: Protocol, market: int) -> MarketTerms:
     """Terms of a market on chain."""
-    margin, trade, funding = p.reader.words(market_parts(market))
-    kinds: tuple[Any, ...] = (words.MarginWord, words.TradeWord, words.FundingConfigWord)
-    return MarketTerms(*(kind.unpack(word) for kind, word in zip(kinds, (margin, trade, funding), strict=True)))
+    margin, trade, limits = p.reader.words(market_parts(market))
+    kinds: tuple[Any, ...] = (words.MarginWord, words.TradeWord, words.LimitsWord)
+    return MarketTerms(*(kind.unpack(word) for kind, word in zip(kinds, (margin, trade, limits), strict=True)))
 
 
 def stored_collateral(p: Protocol, pool: int, index: int) -> Collateral:
@@ -162,7 +162,7 @@ def setters(p: Protocol) -> dict[str, Setter]:
         require(q.asset == market.margin.asset, "UnknownMarket", eth)
         new = engine.market_terms(q, market.margin.flags)
         engine.check_together(terms, [(new, price), (other, other_price)], weights)
-        return (new.margin.pack(), new.trade.pack(), new.funding.pack())
+        return (new.margin.pack(), new.trade.pack(), new.limits.pack())
 
     def set_collateral(q: CollateralParams) -> tuple[int, ...]:
         require(q.asset == items[0].terms.asset, "UnknownToken", POOL, q.token)

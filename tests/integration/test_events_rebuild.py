@@ -14,6 +14,7 @@ from tests.support.core import due
 from tests.support.protocol import Protocol
 
 from plimsoll.chain.receipt import Event
+from plimsoll.chain.stored import with_words
 from plimsoll.model import config_words as config
 from plimsoll.model.words import AccountWord, PoolLiquidityWord
 from plimsoll.units import WAD
@@ -32,7 +33,7 @@ def logs(p: Protocol) -> list[Event]:
 def rebuild(events: Iterable[Event]) -> Words:
     """Storage words by variable and path, from events only."""
     words: Words = {}
-    for event in events:
+    for event in with_words(events):
         handler = globals().get("on_" + event.name)
         if handler is not None:
             handler(words, **{"from_" if key == "from" else key: value for key, value in event.args.items()})
@@ -82,6 +83,14 @@ def on_PoolSet(w: Words, pool: int, **parts: int) -> None:  # noqa: N802
         w["pools_", pool, name] = word
 
 
+def on_DuesSet(w: Words, pool: int, dues: int) -> None:  # noqa: N802
+    w["pools_", pool, "dues"] = dues
+
+
+def on_DebtSet(w: Words, pool: int, debt: int) -> None:  # noqa: N802
+    w["pools_", pool, "debt"] = debt
+
+
 def on_ReservesSet(w: Words, pool: int, junior: int, lpEscrow: int) -> None:  # noqa: N802, N803
     w["pools_", pool, "junior"] = junior | lpEscrow << 128
 
@@ -108,7 +117,6 @@ def on_PoolConfigured(w: Words, pool: int, params: Any) -> None:  # noqa: N802
         DECIMALS,
         old.market_count,
         old.collateral_count,
-        q.maxMarkets,
         q.maxCollaterals,
         q.utilisationLimitPpm,
     ).pack()
@@ -120,6 +128,8 @@ def on_PoolConfigured(w: Words, pool: int, params: Any) -> None:  # noqa: N802
         q.lpSharePpm,
         q.adlTriggerPpm,
         q.adlTargetPpm,
+        q.maxMarkets,
+        DECIMALS,
         pauses,
     ).pack()
     w[(*key, "liquidation")] = config.PoolLiquidationWord(
@@ -166,16 +176,11 @@ def on_MarketConfigured(w: Words, market: int, params: Any) -> None:  # noqa: N8
         flags,
         q.rewardRatePpm,
     ).pack()
-    w[(*key, "trade")] = config.TradeWord(q.skewScale, q.oiCap, q.skewCap, q.makerPpm, q.takerPpm, q.sigmaRef).pack()
-    w[(*key, "funding")] = config.FundingConfigWord(
-        q.maxPosition,
-        q.rMax,
-        q.vMax,
-        q.deadBandPpm,
-        q.navMultiplePpm,
-        q.halfBandPpm,
-        q.movePpm,
-        q.gapPpm,
+    w[(*key, "trade")] = config.TradeWord(
+        q.skewScale, q.rMax, q.vMax, q.deadBandPpm, q.makerPpm, q.takerPpm, q.sigmaRef, q.gapPpm
+    ).pack()
+    w[(*key, "limits")] = config.LimitsWord(
+        q.oiCap, q.skewCap, q.maxPosition, q.navMultiplePpm, q.halfBandPpm, q.movePpm
     ).pack()
 
 
@@ -207,8 +212,8 @@ def on_MarketFlagsSet(w: Words, market: int, flags: int, by: str) -> None:  # no
 
 
 def on_CapsLowered(w: Words, market: int, oiCap: int, skewCap: int, by: str) -> None:  # noqa: N802, N803
-    key = ("marketConfigs_", market, "trade")
-    w[key] = w[key] & ~(((1 << 128) - 1) << 64) | oiCap // 10**9 << 64 | skewCap // 10**9 << 128
+    key = ("marketConfigs_", market, "limits")
+    w[key] = w[key] & ~((1 << 128) - 1) | oiCap // 10**9 | skewCap // 10**9 << 64
 
 
 def on_GuardianSet(w: Words, newGuardian: str = "", guardian: str = "") -> None:  # noqa: N802, N803
@@ -222,7 +227,7 @@ def gaps(events: Iterable[Event]) -> list[tuple[bytes, int, int]]:
     """Accounts whose version jumps: (account, version before, version after)."""
     seen: dict[bytes, int] = {}
     found = []
-    for event in events:
+    for event in with_words(events):
         if event.name == "AccountSet":
             account, version = event["account"], AccountWord.unpack(event["word"]).version
             before = seen.get(account, 0)
@@ -349,7 +354,7 @@ def test_a_missing_log_shows_as_a_version_gap(protocol: Protocol) -> None:
     for _ in range(4):
         p.deposit(account, 10)
     p.withdraw(account, 5)
-    events = [event for event in logs(p) if event.name == "AccountSet" and event["account"] == account]
+    events = [event for event in logs(p) if event.name in ("Deposited", "Withdrawn") and event["account"] == account]
     assert gaps(events) == []
     for index in range(len(events) - 1):
         assert gaps(events[:index] + events[index + 1 :]) == [(account, index, index + 2)]

@@ -23,7 +23,7 @@ def test_funding_follows_the_formula_through_the_cap(protocol: Protocol, seconds
     start = p.reader.funding(market)
     p.anvil.set_next_timestamp(start.time + seconds)
     p.clearinghouse.transact("accrue", market, sender=p.attacker)
-    c = m.config
+    c = m.trade
     velocity, bound = drift(start.rate, m.skew, m.trade.skew_scale, c.r_max, c.v_max, c.dead_band_ppm)
     rate, twice = integrate(start.rate, velocity, bound, seconds)
     now = p.reader.funding(market)
@@ -83,10 +83,10 @@ def test_the_rate_decays_in_the_dead_band(protocol: Protocol) -> None:
     traded(p, account, "ETH", 2_000)
     p.warp(DAY)
     m = traded(p, account, "ETH", -1_900).mirror.markets[market]
-    assert m.skew * 10**6 < m.config.dead_band_ppm * m.trade.skew_scale
+    assert m.skew * 10**6 < m.trade.dead_band_ppm * m.trade.skew_scale
     rate = p.reader.funding(market).rate
     assert rate > 0
-    decay = -(-m.config.dead_band_ppm * m.config.v_max // 10**6)
+    decay = -(-m.trade.dead_band_ppm * m.trade.v_max // 10**6)
     p.warp(HOUR)
     p.clearinghouse.transact("accrue", market, sender=p.attacker)
     now = p.reader.funding(market)

@@ -38,7 +38,7 @@ def test_increase_at_the_limits_of_size(protocol: Protocol) -> None:
     p = protocol
     account, market = p.account(p.trader), p.market("ETH")
     p.deposit(account, 5_000_000)
-    most = PoolMirror.read(p).markets[market].config.max_position
+    most = PoolMirror.read(p).markets[market].limits.max_position
     traded(p, account, "ETH", most // WAD - 1)
     order, _ = p.place(account, "ETH", "1.000000001")
     due(p, order)

@@ -128,7 +128,7 @@ def test_dust_and_giants_are_cancelled(protocol: Protocol) -> None:
     p = protocol
     account = p.account(p.trader)
     p.deposit(account, 9_000_000)
-    most = PoolMirror.read(p).markets[p.market("ETH")].config.max_position
+    most = PoolMirror.read(p).markets[p.market("ETH")].limits.max_position
     cases = {
         "0.024999999999999999": ("BelowMinNotional", (notional_down(24_999_999_999_999_999, 2_000 * WAD), 50 * WAD)),
         "-0.000000000000000001": ("BelowMinNotional", (2_000, 50 * WAD)),
@@ -220,7 +220,7 @@ def test_the_cap_follows_nav(protocol: Protocol) -> None:
             assert values[0] == 1
             assert before <= values[1] <= 0
         else:
-            multiple = mirror.markets[market].config.nav_multiple_ppm
+            multiple = mirror.markets[market].limits.nav_multiple_ppm
             # NAV holds what the fill itself brought: its band, and its fee's share
             cap = values[1]
             assert values[0] == 10 * WAD

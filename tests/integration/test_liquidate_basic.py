@@ -9,6 +9,7 @@ from tests.support.mirror_actions import health
 from tests.support.protocol import LiquidationResult, Protocol
 
 from plimsoll.model import liquidation
+from plimsoll.model.words import AccountWord
 from plimsoll.units import PPM, WAD, div_up, parse_units
 
 PARTIAL, FULL, HEALTHY = LiquidationResult.PARTIAL, LiquidationResult.FULL, LiquidationResult.HEALTHY
@@ -212,7 +213,9 @@ def test_the_keeper_may_be_the_account_itself_or_one_of_another_pool(protocol: P
     with p.snapshot():
         done, closing, _ = liquidated(p, account, keeper=account)
         assert closing.reward > 0
-        assert len([e for e in done.receipt.named("AccountSet") if e["account"] == account]) == 2
+        event = done.receipt.event("Liquidated")
+        versions = [AccountWord.unpack(event[name]).version for name in ("word", "keeperWord")]
+        assert versions == [p.account_word(account).version - 1, p.account_word(account).version]
         p.assert_identity()
     with change(p) as seen:
         _, closing, _ = liquidated(p, account, keeper=p.account(p.keeper, "longtail"))

@@ -30,7 +30,7 @@ def state_of(p: Protocol, mirror: PoolMirror) -> tuple[int, int, int]:
             exit_nav -= positive_part(gain - one.interest * m.price // WAD * m.margin.im_base_ppm // PPM)
         notional += div_up((m.long.interest + m.short.interest) * m.price, WAD)
         open_loss = positive_part(m.open_profit(m.long) + m.open_profit(m.short))
-        cap = mul_div_up(div_up(m.trade.oi_cap * m.price, WAD), PPM, m.config.nav_multiple_ppm)
+        cap = mul_div_up(div_up(m.limits.oi_cap * m.price, WAD), PPM, m.limits.nav_multiple_ppm)
         needed = max(needed, mul_div_up(open_loss, PPM, risk.adl_target_ppm), cap)
     reserve = div_up(notional * word.reserve_factor_ppm, PPM)
     liquid = positive_part(mirror.cash - mirror.total_debt)

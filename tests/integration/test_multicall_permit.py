@@ -137,7 +137,7 @@ def test_multicall_does_everything_in_order_as_the_caller(protocol: Protocol, ho
         "Transferred",
         "Withdrawn",
     ]
-    assert receipt.event("Withdrawn")["caller"] == holder
+    assert receipt.event("Withdrawn")["to"] == p.attacker
 
 
 def test_one_failure_undoes_all(protocol: Protocol) -> None:

@@ -14,6 +14,7 @@ from plimsoll.chain.contract import Contract
 from plimsoll.chain.errors import RpcError
 from plimsoll.model import oracle
 from plimsoll.model.oracle import MAX_PRICE, WAD, PriceFlags
+from plimsoll.model.oracle_words import Spot, StateWord
 
 PRICE = 2000 * 10**8
 
@@ -54,11 +55,8 @@ def test_listing_starts_the_average_and_reads_everything_back(world: OracleWorld
     assert listed["asset"] == 7
     assert observed.args == {
         "asset": 7,
-        "price": 2000 * WAD,
-        "ema": 2000 * WAD,
-        "variance": 0,
-        "publishTime": published,
-        "flags": 0,
+        "state": StateWord(2000 * WAD, 2000 * WAD, 0, world.now()).pack(),
+        "spot": Spot(price=2000 * WAD, publish_time=published).pack(),
     }
     assert world.hub.call("assetConfig", 7)._asdict() == config
     assert listed["config"]._asdict() == config
@@ -173,16 +171,13 @@ def test_observations_follow_the_model_and_peek_says_what_observe_does(world: Or
         state = oracle.fold(state, answer * 10**10, world.now() + 1, 1800)
         event = world.observe().event("Observed")
         assert world.state() == (state.price, state.ema, state.variance, state.time, 0)
-        assert event.args == {
-            "asset": ETH,
-            "price": state.price,
-            "ema": state.ema,
-            "variance": state.variance,
-            "publishTime": published,
-            "flags": 0,
-        }
         # peek was one second earlier, so it is checked at the time of the observation too
         now = world.peek()
+        assert event.args == {
+            "asset": ETH,
+            "state": StateWord(state.price, state.ema, state.variance, state.time).pack(),
+            "spot": now.spot.pack(),
+        }
         assert now == Observation(type(now.spot)(state.price, 0, published, 0, 1500), now.trend)
         assert (now.trend.ema, now.trend.variance, now.trend.bound_ppm) == (state.ema, state.variance, 0)
         assert seen.spot == now.spot
@@ -204,10 +199,11 @@ def test_same_second_changes_neither_average_nor_variance(world: OracleWorld, fe
     world.anvil.set_automine(True)
     receipts = [world.hub.receipt_of(tx) for tx in hashes]
     assert [len(r.named("Observed")) if r else None for r in receipts] == [1, 0, 1, 0]
-    first, second = (receipts[i].event("Observed") for i in (0, 2))  # type: ignore[union-attr]
-    assert (second["ema"], second["variance"]) == (first["ema"], first["variance"])
+    words = [receipts[i].event("Observed")["state"] for i in (0, 2)]  # type: ignore[union-attr]
+    first, second = map(StateWord.unpack, words)
+    assert (second.ema, second.variance) == (first.ema, first.variance)
     assert world.state()[0] == 4000 * WAD
-    assert (ema, variance) != (first["ema"], first["variance"])
+    assert (ema, variance) != (first.ema, first.variance)
     assert time < later
 
 

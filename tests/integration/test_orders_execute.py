@@ -74,16 +74,7 @@ def test_fill_passes_on_the_order_and_its_price_and_pays_the_keeper(d: Desk) -> 
     spot = 777 | (order.placed_at + DELAY + 2) << 176 | UNCERTAIN << 208
     asked = receipt.event("FillAsked")["order"]
     assert results == ["Filled"]
-    assert asked == (d.account, MARKET, -5 * WAD, 123, True, spot, 3 * FEE, d.keeper_account)
-    assert receipt.event("OrderFilled").args == {
-        "account": d.account,
-        "market": MARKET,
-        "id": 1,
-        "keeper": d.keeper_account,
-        "price": spot,
-        "sizeDelta": -5 * WAD,
-        "fillPrice": 777,
-    }
+    assert asked == (d.account, MARKET, -5 * WAD, 123, True, spot, 3 * FEE, d.keeper_account, 1)
     assert (d.fee_of(d.keeper_account), d.house.call("escrow"), d.pending()) == (3 * FEE, 0, (1, 0))
 
 
@@ -105,7 +96,7 @@ def test_only_the_first_price_at_or_after_the_price_time_is_admissible(d: Desk, 
         assert receipt.event("OrderSkipped")["reason"] == reason
         assert untouched(d, order)
     _, receipt = d.run(order, time=d.anvil.now() + 1, hints=(hint(1),))
-    assert receipt.event("OrderFilled")["fillPrice"] == 1_001
+    assert receipt.event("FillAsked")["order"].spot & (1 << 88) - 1 == 1_001
 
 
 def test_a_price_before_the_price_time_does_not_count(d: Desk, order: Order) -> None:
@@ -148,7 +139,7 @@ def test_orders_execute_in_id_order(d: Desk) -> None:
     assert d.run(third, second, time=time)[0] == ["NotHead", "NotHead"]
     results, receipt = d.run(second, first, third, second, third)
     assert results == ["NotHead", "Filled", "NotHead", "Filled", "Filled"]
-    assert [event["id"] for event in receipt.named("OrderFilled")] == [1, 2, 3]
+    assert [event["order"].id for event in receipt.named("FillAsked")] == [1, 2, 3]
 
 
 def test_another_account_or_market_does_not_wait(d: Desk, order: Order) -> None:

@@ -95,7 +95,7 @@ def test_a_second_close_finds_nothing_to_reduce(protocol: Protocol) -> None:
     reach(p, second)
     results, receipt = p.execute(second, first, second)
     assert results == [OrderResult.NOT_HEAD, OrderResult.FILLED, OrderResult.CANCELLED]
-    assert receipt.event("OrderFilled")["sizeDelta"] == -2 * WAD
+    assert receipt.event("Filled")["sizeDelta"] == -2 * WAD
     assert reason(p, receipt, "OrderCancelled") == "NothingToReduce"
     p.assert_identity()
 
@@ -145,7 +145,7 @@ def test_only_the_first_round_after_the_price_time_fills(protocol: Protocol) -> 
     hint = first.to_bytes(32, "big") + previous.to_bytes(32, "big")
     results, receipt = p.execute(order, hint=hint)
     assert results == [OrderResult.FILLED]
-    assert receipt.event("OrderFilled")["price"] & ((1 << 88) - 1) == 2_001 * WAD
+    assert receipt.event("Filled")["spot"] & ((1 << 88) - 1) == 2_001 * WAD
     p.assert_identity()
 
 

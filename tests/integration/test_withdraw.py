@@ -102,11 +102,12 @@ def test_withdraw_flat(protocol: Protocol) -> None:
     assert seen.terms == {"held": -units * UNIT, "positive_cash": -units * UNIT}
     assert seen.wallets == {("USDC", p.other_trader): units, ("USDC", p.clearinghouse.address): -units}
     assert receipt.event("Withdrawn").args == {
-        "caller": p.trader,
         "account": account,
         "token": p.tokens["USDC"].address,
         "amount": units,
         "to": p.other_trader,
+        "word": p.account_word(account).pack(),
+        "held": p.ledger().held,
     }
     with change(p, p.trader) as seen:
         p.withdraw(account, 1, token="WETH")

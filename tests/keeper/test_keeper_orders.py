@@ -73,8 +73,8 @@ def test_a_later_round_needs_a_search(protocol: Protocol, employ: Employ) -> Non
     report = employ().tick()
     assert report.executed == 1
     filled = protocol.rpc.request("eth_getTransactionReceipt", [report.hashes[0]])
-    [event] = [e for e in protocol.deployment.events.decode_all(filled["logs"]) if e.name == "OrderFilled"]
-    assert event["price"] & (1 << 88) - 1 == 2001 * WAD
+    [event] = [e for e in protocol.deployment.events.decode_all(filled["logs"]) if e.name == "Filled"]
+    assert event["spot"] & (1 << 88) - 1 == 2001 * WAD
 
 
 def test_a_late_order_is_cleared_for_its_fee(protocol: Protocol, employ: Employ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -44,6 +45,21 @@ def placed(number: int) -> Event:
     )
 
 
+def filled(number: int) -> Event:
+    words = SimpleNamespace(
+        account=AccountWord(version=1).pack(),
+        keeper=0,
+        position=1,
+        funding=0,
+        sides=0,
+        longEntrySum=0,
+        shortEntrySum=0,
+        money=0,
+        dues=0,
+    )
+    return event("Filled", account=ACCOUNT, market=MARKET, keeper=OTHER, id=number, words=words)
+
+
 def test_versions_must_follow_each_other() -> None:
     mirror = Mirror()
     mirror.apply([account_set(1), account_set(2), account_set(1, OTHER)])
@@ -73,8 +89,9 @@ def test_orders_come_and_go_and_queues_are_in_order() -> None:
     mirror = Mirror()
     mirror.apply([placed(2), placed(3), placed(1)])
     assert [[order.id for order in queue] for queue in mirror.queues()] == [[1, 2, 3]]
-    for number, name in ((1, "OrderFilled"), (2, "OrderCancelled"), (3, "OrderExpired")):
+    for number, name in ((2, "OrderCancelled"), (3, "OrderExpired")):
         mirror.apply([event(name, account=ACCOUNT, market=MARKET, id=number)])
+    mirror.apply([filled(1)])
     assert mirror.queues() == []
 
 

@@ -48,7 +48,7 @@ class MarketBook:
     id: int
     margin: config.MarginWord
     trade: config.TradeWord
-    config: config.FundingConfigWord
+    limits: config.LimitsWord
     index: int
     rate: int
     time: int

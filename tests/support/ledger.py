@@ -1,6 +1,6 @@
 """The ledger of one pool, read from raw storage, and the identities that must hold after every call.
 
-All accounts that ever existed are found by their `AccountSet` events, so no test can forget one.
+All accounts that ever existed are found by the events of their first words, so no test can forget one.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ from plimsoll.model.words import (
 __all__ = ["LedgerReader", "PoolLedger", "SideSums"]
 
 LOW_128 = (1 << 128) - 1
+FIRST_WORDS = {"AccountSet": 1, "Deposited": 2, "Filled": 3, "Liquidated": 2}
+"""Events that may carry the first word of an account, and which of their topics it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,7 @@ class LedgerReader:
 
     def accounts(self, pool: PoolHandles) -> list[bytes]:
         """Every account of a pool that was ever written."""
-        return [key for key in self._topics("AccountSet") if int.from_bytes(key[20:22], "big") == pool.id]
+        return [key for key in self._written() if int.from_bytes(key[20:22], "big") == pool.id]
 
     def tokens(self) -> list[tuple[Contract, int, int]]:
         """Every token with what the Clearinghouse has of it and what the pools' ledgers say, native units."""
@@ -214,13 +216,15 @@ class LedgerReader:
     def _epoch(self, market: int, side: int, number: int) -> int:
         return EventWord.unpack(self.word("events_", market, side, number)).epoch if number else 0
 
-    def _topics(self, event: str) -> list[bytes]:
-        signature = self.deployment.clearinghouse_topic(event)
+    def _written(self) -> list[bytes]:
+        places = {self.deployment.clearinghouse_topic(event): place for event, place in FIRST_WORDS.items()}
         query = {"fromBlock": hex(self.deployment.book.first_block), "toBlock": "latest"}
         logs = self.deployment.rpc.request(
-            "eth_getLogs", [{**query, "address": self.clearinghouse.address, "topics": [signature]}]
+            "eth_getLogs", [{**query, "address": self.clearinghouse.address, "topics": [list(places)]}]
         )
-        return list(dict.fromkeys(bytes.fromhex(log["topics"][1][2:]) for log in logs))
+        found = dict.fromkeys(bytes.fromhex(log["topics"][places[log["topics"][0]]][2:]) for log in logs)
+        # The keeper of a fill or liquidation may have no account in the pool.
+        return [key for key, word in zip(found, self.words([("accounts_", key) for key in found]), strict=True) if word]
 
     def funding(self, market: int) -> FundingWord:
         """The funding word of a market."""

@@ -20,6 +20,7 @@ from plimsoll.model.words import (
     EventWord,
     FundingWord,
     PoolDuesWord,
+    PoolFlags,
     PoolMoneyWord,
     PositionWord,
     SidesWord,
@@ -88,7 +89,7 @@ class PoolMirror:
         words = self._stored()
         money, dues, debt, reserves, self.open_sales, self.held = words
         self.cash, self.insurance = dataclasses.astuple(PoolMoneyWord.unpack(money))
-        self.fees, self.loss_sum, self.escrow = dataclasses.astuple(PoolDuesWord.unpack(dues))
+        self.fees, self.loss_sum, self.escrow, _ = dataclasses.astuple(PoolDuesWord.unpack(dues))
         self.scaled, self.borrow_index, self.debt_time = dataclasses.astuple(DebtWord.unpack(debt))
         self.junior = reserves & LOW_128
         for number in self.protocol.pools[self.name].markets.values():
@@ -107,14 +108,14 @@ class PoolMirror:
         reader = self.protocol.reader
         parts = ("funding", "sides", "longEntrySum", "shortEntrySum", "longOpenEntrySum", "shortOpenEntrySum", "owed")
         words = reader.words([("markets_", number, part) for part in parts])
-        settings = reader.words([("marketConfigs_", number, part) for part in ("margin", "trade", "funding")])
+        settings = reader.words([("marketConfigs_", number, part) for part in ("margin", "trade", "limits")])
         moved, sides = FundingWord.unpack(words[0]), SidesWord.unpack(words[1])
         sums = [signed(word) for word in words[2:]]
         market = MarketBook(
             number,
             config.MarginWord.unpack(settings[0]),
             config.TradeWord.unpack(settings[1]),
-            config.FundingConfigWord.unpack(settings[2]),
+            config.LimitsWord.unpack(settings[2]),
             index=moved.index,
             rate=moved.rate,
             time=moved.time,
@@ -175,8 +176,8 @@ class PoolMirror:
         seconds, m.time = now - m.time, now
         if not seconds or m.settled:
             return
-        c = m.config
-        velocity, bound = funding.drift(m.rate, m.skew, m.trade.skew_scale, c.r_max, c.v_max, c.dead_band_ppm)
+        t = m.trade
+        velocity, bound = funding.drift(m.rate, m.skew, t.skew_scale, t.r_max, t.v_max, t.dead_band_ppm)
         m.rate, twice = funding.integrate(m.rate, velocity, bound, seconds)
         m.index += funding.index_growth(twice, m.price)
 
@@ -317,9 +318,11 @@ class PoolMirror:
     def differences(self) -> list[str]:
         """Words of storage that are not as they are here. Versions, checks and accounts' orders are left out."""
         money, dues, debt, reserves, sales, _ = self._stored()
+        clear = self.scaled == 0 and self.cash >= 0
+        flags = PoolFlags.OPEN | PoolFlags.CLEAR if clear else PoolFlags.OPEN
         here = {
             "money": (money, PoolMoneyWord(self.cash, self.insurance).pack()),
-            "dues": (dues, PoolDuesWord(self.fees, self.loss_sum, self.escrow).pack()),
+            "dues": (dues, PoolDuesWord(self.fees, self.loss_sum, self.escrow, flags).pack()),
             "junior": (reserves & LOW_128, self.junior),
             "openSales": (sales, self.open_sales),
         }

@@ -14,7 +14,7 @@ __all__ = ["CONFIG", "IDS", "STATE", "beyond", "examples", "extremes", "record"]
 
 STATE = ["AccountWord", "PositionWord", "FundingWord", "SidesWord", "EventWord", "PoolMoneyWord"]
 STATE += ["PoolDuesWord", "DebtWord"]
-CONFIG = ["MarginWord", "TradeWord", "FundingConfigWord", "PoolRiskWord", "PoolLiquidationWord", "PoolSettlementWord"]
+CONFIG = ["MarginWord", "TradeWord", "LimitsWord", "PoolRiskWord", "PoolLiquidationWord", "PoolSettlementWord"]
 CONFIG += ["PoolInterestWord", "PoolLiquidityWord", "CollateralWord", "Spot", "Trend", "FeedWord", "SecondaryWord"]
 CONFIG += ["StateWord", "OrderWord", "QueueWord", "RulesWord"]
 IDS = ["AccountId", "MarketId"]

@@ -143,19 +143,19 @@ MARKET_ALONE: list[Case] = [
     ({"asset": 256}, "UintTooLarge", (256, 8)),
     ({"reward_rate_ppm": 1 << 24}, "UintTooLarge", (1 << 24, 24)),
     ({"skew_scale": 1}, "NotMultiple", (1, NANO)),
-    ({"oi_cap": NANO << 64}, "UintTooLarge", (1 << 64, 64)),
-    ({"skew_cap": 1}, "NotMultiple", (1, NANO)),
-    ({"maker_ppm": 1 << 16}, "UintTooLarge", (1 << 16, 16)),
-    ({"taker_ppm": 1 << 16}, "UintTooLarge", (1 << 16, 16)),
-    ({"sigma_ref": 1 << 32}, "UintTooLarge", (1 << 32, 32)),
-    ({"max_position": 1}, "NotMultiple", (1, NANO)),
     ({"r_max": 1 << 39}, "UintTooLarge", (1 << 39, 39)),
     ({"v_max": 1 << 40}, "UintTooLarge", (1 << 40, 40)),
     ({"dead_band_ppm": 1 << 24}, "UintTooLarge", (1 << 24, 24)),
-    ({"nav_multiple_ppm": 1 << 32}, "UintTooLarge", (1 << 32, 32)),
+    ({"maker_ppm": 1 << 16}, "UintTooLarge", (1 << 16, 16)),
+    ({"taker_ppm": 1 << 16}, "UintTooLarge", (1 << 16, 16)),
+    ({"sigma_ref": 1 << 32}, "UintTooLarge", (1 << 32, 32)),
+    ({"gap_ppm": 1 << 20}, "UintTooLarge", (1 << 20, 20)),
+    ({"oi_cap": NANO << 64}, "UintTooLarge", (1 << 64, 64)),
+    ({"skew_cap": 1}, "NotMultiple", (1, NANO)),
+    ({"max_position": 1}, "NotMultiple", (1, NANO)),
+    ({"nav_multiple_ppm": 1 << 28}, "UintTooLarge", (1 << 28, 28)),
     ({"half_band_ppm": 1 << 16}, "UintTooLarge", (1 << 16, 16)),
     ({"move_ppm": 1 << 20}, "UintTooLarge", (1 << 20, 20)),
-    ({"gap_ppm": 1 << 20}, "UintTooLarge", (1 << 20, 20)),
     ({"maker_ppm": 501}, "FeeOrder", (501, 500)),
     ({"taker_ppm": 50_001}, "FeeOrder", (200, 50_001)),
     ({"skew_cap": 10_000 * WAD + NANO}, "SkewCapAboveOiCap", (10_000 * WAD + NANO, 10_000 * WAD)),
@@ -242,7 +242,7 @@ def test_words_keep_a_market(name: str) -> None:
         terms = engine.market_terms(q, flags)
         assert MarketParams.of(terms) == q
         assert terms.margin.flags == flags
-        for word in (terms.margin, terms.trade, terms.funding):
+        for word in (terms.margin, terms.trade, terms.limits):
             assert type(word).unpack(word.pack()) == word
     assert MarketParams.from_struct(q.to_struct()) == q
 
@@ -266,4 +266,4 @@ def test_new_parameters_leave_the_rest_of_a_pool_alone() -> None:
     after = engine.pool_terms(dataclasses.replace(POOL, keeper_floor=0, max_markets=1, lp_gap_ppm=0), before)
     assert (after.settlement.market_count, after.settlement.collateral_count) == (3, 2)
     assert (after.risk.pause_flags, after.liquidity.share_token) == (5, checksum(7))
-    assert (after.risk.keeper_floor, after.settlement.max_markets, after.liquidity.lp_gap_ppm) == (0, 1, 0)
+    assert (after.risk.keeper_floor, after.risk.max_markets, after.liquidity.lp_gap_ppm) == (0, 1, 0)

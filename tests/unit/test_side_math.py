@@ -53,6 +53,7 @@ def test_unit_value_is_rounded_against_the_trader(maths: Harness) -> None:
         rounded += exact.denominator != 1
         assert abs(result) <= ENTRY, "every unit value fits the entry of a position"
     assert rounded > COUNT // 3
+    maths.check("valueAt", side.value_at, [(a, c, (p - f) * FINE, long) for a, c, p, f, long in rows])
 
 
 def test_size_is_floored_and_shares_hold_exactly_the_size_asked_for(maths: Harness) -> None:

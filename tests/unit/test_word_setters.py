@@ -203,9 +203,9 @@ def test_settlement_unit_scales_native_amounts_to_wad(config_words: Harness) -> 
 
 def test_escrow_is_kept_in_nano_units(state_words: Harness) -> None:
     """On chain less than the unit is dropped, so what enters escrow must be a multiple; Python refuses the rest."""
-    packed = state_words.one("packPoolDuesWord", 0, 0, 5 * NANO)
+    packed = state_words.one("packPoolDuesWord", 0, 0, 5 * NANO, 0)
     assert words.PoolDuesWord.unpack(packed).escrow == 5 * NANO
-    assert state_words.one("packPoolDuesWord", 0, 0, 5 * NANO + 1) == packed
+    assert state_words.one("packPoolDuesWord", 0, 0, 5 * NANO + 1, 0) == packed
     with pytest.raises(WordError, match="multiple"):
         words.PoolDuesWord(escrow=5 * NANO + 1).pack()
 

@@ -4,8 +4,8 @@ pragma solidity 0.8.37;
 import {
     CollateralWord,
     CollateralWordLib,
-    FundingConfigWord,
-    FundingConfigWordLib,
+    LimitsWord,
+    LimitsWordLib,
     MarginWord,
     MarginWordLib,
     PoolInterestWord,
@@ -78,45 +78,45 @@ contract ConfigWordsHarness is Batch {
         pure
         returns (
             uint256 skewScale,
-            uint256 oiCap,
-            uint256 skewCap,
-            uint256 makerPpm,
-            uint256 takerPpm,
-            uint256 sigmaRef
-        )
-    {
-        skewScale = TradeWordLib.skewScale(tradeWord_);
-        oiCap = TradeWordLib.oiCap(tradeWord_);
-        skewCap = TradeWordLib.skewCap(tradeWord_);
-        makerPpm = TradeWordLib.makerPpm(tradeWord_);
-        takerPpm = TradeWordLib.takerPpm(tradeWord_);
-        sigmaRef = TradeWordLib.sigmaRef(tradeWord_);
-    }
-
-    // ── FundingConfigWordLib ──
-
-    function unpackFundingConfigWord(FundingConfigWord fundingConfigWord_)
-        external
-        pure
-        returns (
-            uint256 maxPosition,
             uint256 rMax,
             uint256 vMax,
             uint256 deadBandPpm,
-            uint256 navMultiplePpm,
-            uint256 halfBandPpm,
-            uint256 movePpm,
+            uint256 makerPpm,
+            uint256 takerPpm,
+            uint256 sigmaRef,
             uint256 gapPpm
         )
     {
-        maxPosition = FundingConfigWordLib.maxPosition(fundingConfigWord_);
-        rMax = FundingConfigWordLib.rMax(fundingConfigWord_);
-        vMax = FundingConfigWordLib.vMax(fundingConfigWord_);
-        deadBandPpm = FundingConfigWordLib.deadBandPpm(fundingConfigWord_);
-        navMultiplePpm = FundingConfigWordLib.navMultiplePpm(fundingConfigWord_);
-        halfBandPpm = FundingConfigWordLib.halfBandPpm(fundingConfigWord_);
-        movePpm = FundingConfigWordLib.movePpm(fundingConfigWord_);
-        gapPpm = FundingConfigWordLib.gapPpm(fundingConfigWord_);
+        skewScale = TradeWordLib.skewScale(tradeWord_);
+        rMax = TradeWordLib.rMax(tradeWord_);
+        vMax = TradeWordLib.vMax(tradeWord_);
+        deadBandPpm = TradeWordLib.deadBandPpm(tradeWord_);
+        makerPpm = TradeWordLib.makerPpm(tradeWord_);
+        takerPpm = TradeWordLib.takerPpm(tradeWord_);
+        sigmaRef = TradeWordLib.sigmaRef(tradeWord_);
+        gapPpm = TradeWordLib.gapPpm(tradeWord_);
+    }
+
+    // ── LimitsWordLib ──
+
+    function unpackLimitsWord(LimitsWord limitsWord_)
+        external
+        pure
+        returns (
+            uint256 oiCap,
+            uint256 skewCap,
+            uint256 maxPosition,
+            uint256 navMultiplePpm,
+            uint256 halfBandPpm,
+            uint256 movePpm
+        )
+    {
+        oiCap = LimitsWordLib.oiCap(limitsWord_);
+        skewCap = LimitsWordLib.skewCap(limitsWord_);
+        maxPosition = LimitsWordLib.maxPosition(limitsWord_);
+        navMultiplePpm = LimitsWordLib.navMultiplePpm(limitsWord_);
+        halfBandPpm = LimitsWordLib.halfBandPpm(limitsWord_);
+        movePpm = LimitsWordLib.movePpm(limitsWord_);
     }
 
     // ── PoolRiskWordLib ──
@@ -140,6 +140,8 @@ contract ConfigWordsHarness is Batch {
             uint256 lpSharePpm,
             uint256 adlTriggerPpm,
             uint256 adlTargetPpm,
+            uint256 maxMarkets,
+            uint256 decimals,
             uint256 pauseFlags
         )
     {
@@ -150,6 +152,8 @@ contract ConfigWordsHarness is Batch {
         lpSharePpm = PoolRiskWordLib.lpSharePpm(poolRiskWord_);
         adlTriggerPpm = PoolRiskWordLib.adlTriggerPpm(poolRiskWord_);
         adlTargetPpm = PoolRiskWordLib.adlTargetPpm(poolRiskWord_);
+        maxMarkets = PoolRiskWordLib.maxMarkets(poolRiskWord_);
+        decimals = PoolRiskWordLib.decimals(poolRiskWord_);
         pauseFlags = PoolRiskWordLib.pauseFlags(poolRiskWord_);
     }
 
@@ -209,7 +213,6 @@ contract ConfigWordsHarness is Batch {
             uint256 decimals,
             uint256 marketCount,
             uint256 collateralCount,
-            uint256 maxMarkets,
             uint256 maxCollaterals,
             uint256 utilisationLimitPpm
         )
@@ -218,7 +221,6 @@ contract ConfigWordsHarness is Batch {
         decimals = PoolSettlementWordLib.decimals(poolSettlementWord_);
         marketCount = PoolSettlementWordLib.marketCount(poolSettlementWord_);
         collateralCount = PoolSettlementWordLib.collateralCount(poolSettlementWord_);
-        maxMarkets = PoolSettlementWordLib.maxMarkets(poolSettlementWord_);
         maxCollaterals = PoolSettlementWordLib.maxCollaterals(poolSettlementWord_);
         utilisationLimitPpm = PoolSettlementWordLib.utilisationLimitPpm(poolSettlementWord_);
     }

@@ -151,6 +151,10 @@ contract MathHarness is Batch {
         return SideMath.unitValue(scale, offset, price, fundingIndex, long);
     }
 
+    function valueAt(uint256 scale, int256 offset, int256 base, bool long) external pure returns (int256) {
+        return SideMath.valueAt(scale, offset, base, long);
+    }
+
     function sizeOf(uint256 shares, uint256 scale) external pure returns (uint256) {
         return SideMath.sizeOf(shares, scale);
     }

@@ -153,18 +153,31 @@ contract StateWordsHarness is Batch {
 
     // ── PoolDuesWordLib ──
 
-    function packPoolDuesWord(uint256 fees_, int256 lossSum_, uint256 escrow_) external pure returns (PoolDuesWord) {
-        return PoolDuesWordLib.pack(fees_, lossSum_, escrow_);
+    function packPoolDuesWord(uint256 fees_, int256 lossSum_, uint256 escrow_, uint256 flags_)
+        external
+        pure
+        returns (PoolDuesWord)
+    {
+        return PoolDuesWordLib.pack(fees_, lossSum_, escrow_, flags_);
+    }
+
+    function hasPoolDuesWord(PoolDuesWord w, uint256 flag) external pure returns (bool) {
+        return PoolDuesWordLib.has(w, flag);
+    }
+
+    function withEscrow(PoolDuesWord w, uint256 escrow_) external pure returns (PoolDuesWord) {
+        return PoolDuesWordLib.withEscrow(w, escrow_);
     }
 
     function unpackPoolDuesWord(PoolDuesWord poolDuesWord_)
         external
         pure
-        returns (uint256 fees, int256 lossSum, uint256 escrow)
+        returns (uint256 fees, int256 lossSum, uint256 escrow, uint256 flags)
     {
         fees = PoolDuesWordLib.fees(poolDuesWord_);
         lossSum = PoolDuesWordLib.lossSum(poolDuesWord_);
         escrow = PoolDuesWordLib.escrow(poolDuesWord_);
+        flags = PoolDuesWordLib.flags(poolDuesWord_);
     }
 
     // ── DebtWordLib ──

@@ -18,7 +18,7 @@ from plimsoll.deploy.structs import asset_config, collateral_params, market_para
 from plimsoll.model.word import ZERO_ADDRESS, Word
 from plimsoll.model.words import (
     CollateralWord,
-    FundingConfigWord,
+    LimitsWord,
     MarginWord,
     MarketFlags,
     PoolInterestWord,
@@ -194,7 +194,6 @@ class _Verifier:
                 decimals=handles.decimals,
                 market_count=len(pool.markets),
                 collateral_count=len(pool.collateral),
-                max_markets=q["maxMarkets"],
                 max_collaterals=q["maxCollaterals"],
                 utilisation_limit_ppm=q["utilisationLimitPpm"],
             ),
@@ -206,6 +205,8 @@ class _Verifier:
                 lp_share_ppm=q["lpSharePpm"],
                 adl_trigger_ppm=q["adlTriggerPpm"],
                 adl_target_ppm=q["adlTargetPpm"],
+                max_markets=q["maxMarkets"],
+                decimals=handles.decimals,
             ),
             "liquidation": PoolLiquidationWord(
                 target_health_ppm=q["targetHealthPpm"],
@@ -245,21 +246,21 @@ class _Verifier:
             ),
             "trade": TradeWord(
                 skew_scale=q["skewScale"],
-                oi_cap=q["oiCap"],
-                skew_cap=q["skewCap"],
-                maker_ppm=q["makerPpm"],
-                taker_ppm=q["takerPpm"],
-                sigma_ref=q["sigmaRef"],
-            ),
-            "funding": FundingConfigWord(
-                max_position=q["maxPosition"],
                 r_max=q["rMax"],
                 v_max=q["vMax"],
                 dead_band_ppm=q["deadBandPpm"],
+                maker_ppm=q["makerPpm"],
+                taker_ppm=q["takerPpm"],
+                sigma_ref=q["sigmaRef"],
+                gap_ppm=q["gapPpm"],
+            ),
+            "limits": LimitsWord(
+                oi_cap=q["oiCap"],
+                skew_cap=q["skewCap"],
+                max_position=q["maxPosition"],
                 nav_multiple_ppm=q["navMultiplePpm"],
                 half_band_ppm=q["halfBandPpm"],
                 move_ppm=q["movePpm"],
-                gap_ppm=q["gapPpm"],
             ),
         }
         words = self._words([("marketConfigs_", number, member) for member in expected])

@@ -22,6 +22,7 @@ from plimsoll.model.words import (
     EventWord,
     FundingWord,
     PoolDuesWord,
+    PoolFlags,
     PoolMoneyWord,
     PositionWord,
     SidesWord,
@@ -216,7 +217,7 @@ class Cells:
 
     def _market_terms(self, state: State, key: int) -> list[Cell]:
         terms = state.market_terms[key]
-        words = {"margin": terms.margin.pack(), "trade": terms.trade.pack(), "funding": terms.funding.pack()}
+        words = {"margin": terms.margin.pack(), "trade": terms.trade.pack(), "limits": terms.limits.pack()}
         return self._members("market_terms", key, "marketConfigs_", words)
 
     def _events(self, state: State, key: tuple[int, bool, int]) -> list[Cell]:
@@ -231,9 +232,11 @@ class Cells:
 
     def _pools(self, state: State, key: int) -> list[Cell]:
         p = state.pools.get(key, Pool(borrow_index=0))
+        clear = PoolFlags.CLEAR if p.scaled_debt == 0 and p.cash >= 0 else 0
+        flags = PoolFlags.OPEN | clear if p.borrow_index else 0
         words = {
             "money": PoolMoneyWord(p.cash, p.insurance).pack(),
-            "dues": PoolDuesWord(p.fees, p.loss_sum, p.escrow).pack(),
+            "dues": PoolDuesWord(p.fees, p.loss_sum, p.escrow, flags).pack(),
             "debt": DebtWord(p.scaled_debt, p.borrow_index, p.debt_time).pack(),
         }
         return self._members("pools", key, "pools_", words)

@@ -75,9 +75,9 @@ class Governing(Trading):
         """Lowers caps."""
         c = self._c
         market = c.pick(self._markets)
-        trade = self.state.market_terms[market].trade
-        oi = c.around(trade.oi_cap) // NANO * NANO
-        skew = c.around(trade.skew_cap) // NANO * NANO
+        limits = self.state.market_terms[market].limits
+        oi = c.around(limits.oi_cap) // NANO * NANO
+        skew = c.around(limits.skew_cap) // NANO * NANO
         self.take("lower_caps", self._ruler(), market, oi, skew)
 
     def govern(self) -> None:

@@ -163,11 +163,11 @@ class StateReader:
                 self._put("claims", (pool, token, owner), self._one("claims_", pool, token, owner))
 
     def _read_market(self, market: int) -> None:
-        words = self._many("marketConfigs_", market, ("margin", "trade", "funding"))
+        words = self._many("marketConfigs_", market, ("margin", "trade", "limits"))
         terms = MarketTerms(
             config.MarginWord.unpack(words[0]),
             config.TradeWord.unpack(words[1]),
-            config.FundingConfigWord.unpack(words[2]),
+            config.LimitsWord.unpack(words[2]),
         )
         self._put("market_terms", market, terms)
         sums = ("longEntrySum", "shortEntrySum", "longOpenEntrySum", "shortOpenEntrySum", "owed")

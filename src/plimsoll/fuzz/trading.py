@@ -46,7 +46,7 @@ class Trading(Money):
         elif kind == 8:
             size = c.around(least)
         elif kind == 9:
-            size = c.around(c.pick((terms.funding.max_position, terms.trade.oi_cap, terms.trade.skew_cap)))
+            size = c.around(c.pick((terms.limits.max_position, terms.limits.oi_cap, terms.limits.skew_cap)))
         elif kind == 10:
             size = c.pick((0, 1, 2**103, 2**120, 2**255 - 1))
         else:

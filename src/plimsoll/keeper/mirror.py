@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Generic, TypeVar
 
 from plimsoll.chain.receipt import Event
+from plimsoll.chain.stored import with_words
 from plimsoll.keeper.errors import VersionGapError
 from plimsoll.keeper.log import show_account
 from plimsoll.model.words import AccountWord, FundingWord, SidesWord
@@ -28,16 +29,20 @@ __all__ = [
 EVENTS = (
     "AccountSet",
     "CollateralConfigured",
+    "Deposited",
+    "FeeReserved",
+    "Filled",
+    "Liquidated",
     "MarketConfigured",
     "MarketRulesSet",
     "MarketSet",
     "OrderCancelled",
     "OrderExpired",
-    "OrderFilled",
     "OrderPlaced",
     "PoolConfigured",
     "SaleSet",
     "ShareTokenConfigured",
+    "Withdrawn",
 )
 """The events that the mirror is built from."""
 
@@ -264,8 +269,10 @@ class Mirror:
 
         :raises VersionGapError: an account's version does not follow the one before.
         """
-        for event in events:
-            _HANDLERS[event.name](self, event)
+        for event in with_words(events):
+            handler = _HANDLERS.get(event.name)
+            if handler is not None:
+                handler(self, event)
 
     def take_changes(self) -> list[Change]:
         """Rows of all tables changed since the last call."""
@@ -341,12 +348,12 @@ class Mirror:
 _HANDLERS: Mapping[str, Callable[[Mirror, Event], None]] = {
     "AccountSet": Mirror._account_set,
     "CollateralConfigured": Mirror._collateral_configured,
+    "Filled": Mirror._order_ended,
     "MarketConfigured": Mirror._market_configured,
     "MarketRulesSet": Mirror._market_rules_set,
     "MarketSet": Mirror._market_set,
     "OrderCancelled": Mirror._order_ended,
     "OrderExpired": Mirror._order_ended,
-    "OrderFilled": Mirror._order_ended,
     "OrderPlaced": Mirror._order_placed,
     "PoolConfigured": Mirror._pool_configured,
     "SaleSet": Mirror._sale_set,

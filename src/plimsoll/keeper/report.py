@@ -108,9 +108,9 @@ def count(report: TickReport, action: Action, receipt: Receipt, keeper_accounts:
     closed: set[bytes] = set()
     for event in receipt.events:
         args = event.args
-        if event.name in ("OrderFilled", "OrderCancelled", "OrderExpired"):
+        if event.name in ("Filled", "OrderCancelled", "OrderExpired"):
             key = (args["account"], args["market"], args["id"])
-            report.executed += event.name == "OrderFilled"
+            report.executed += event.name == "Filled"
             report.cancelled += event.name == "OrderCancelled"
             report.expired += event.name == "OrderExpired"
             if args.get("feeTo", args.get("keeper")) in keeper_accounts:

@@ -10,7 +10,7 @@ from plimsoll.units import NANO, WAD
 
 __all__ = [
     "CollateralWord",
-    "FundingConfigWord",
+    "LimitsWord",
     "MarginWord",
     "MarketFlags",
     "Pause",
@@ -59,29 +59,31 @@ class MarginWord(Word):
 
 @dataclass(frozen=True, slots=True)
 class TradeWord(Word):
-    """What a trade needs beside margin: K and caps in WAD units, fees ppm, σ_ref in 1e-9 per √second."""
+    """What every use of a market needs beside margin: K (WAD units), rMax (1e-18 per second), vMax (1e-18 per second²),
+    dead-band (ppm of K), fees ppm, σ_ref in 1e-9 per √second; and the gap in one jump that
+    the parameter checks assume."""
 
     skew_scale: int = bits(0, 64, scale=NANO)
-    oi_cap: int = bits(64, 64, scale=NANO)
-    skew_cap: int = bits(128, 64, scale=NANO)
-    maker_ppm: int = bits(192, 16)
-    taker_ppm: int = bits(208, 16)
-    sigma_ref: int = bits(224, 32)
-
-
-@dataclass(frozen=True, slots=True)
-class FundingConfigWord(Word):
-    """Largest position (WAD), rMax (1e-18 per second), vMax (1e-18 per second²), dead-band (ppm of K); and what the
-    parameter checks assume: NAV multiple, largest half band, move within the feed's maxAge, gap in one jump."""
-
-    max_position: int = bits(0, 64, scale=NANO)
     r_max: int = bits(64, 40)
     v_max: int = bits(104, 40)
     dead_band_ppm: int = bits(144, 24)
-    nav_multiple_ppm: int = bits(168, 32)
-    half_band_ppm: int = bits(200, 16)
-    move_ppm: int = bits(216, 20)
-    gap_ppm: int = bits(236, 20)
+    maker_ppm: int = bits(168, 16)
+    taker_ppm: int = bits(184, 16)
+    sigma_ref: int = bits(200, 32)
+    gap_ppm: int = bits(232, 20)
+
+
+@dataclass(frozen=True, slots=True)
+class LimitsWord(Word):
+    """Limits of risk increases: caps and largest position (WAD units), NAV multiple; and what the parameter checks
+    assume: largest half band, move within the feed's maxAge."""
+
+    oi_cap: int = bits(0, 64, scale=NANO)
+    skew_cap: int = bits(64, 64, scale=NANO)
+    max_position: int = bits(128, 64, scale=NANO)
+    nav_multiple_ppm: int = bits(192, 28)
+    half_band_ppm: int = bits(220, 16)
+    move_ppm: int = bits(236, 20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +92,13 @@ class PoolRiskWord(Word):
 
     keeper_floor: int = bits(0, 64, scale=NANO)
     min_notional: int = bits(64, 64, scale=NANO)
-    profit_weight_ppm: int = bits(128, 24)
-    insurance_share_ppm: int = bits(152, 24)
-    lp_share_ppm: int = bits(176, 24)
-    adl_trigger_ppm: int = bits(200, 24)
-    adl_target_ppm: int = bits(224, 24)
+    profit_weight_ppm: int = bits(128, 20)
+    insurance_share_ppm: int = bits(148, 20)
+    lp_share_ppm: int = bits(168, 20)
+    adl_trigger_ppm: int = bits(188, 24)
+    adl_target_ppm: int = bits(212, 20)
+    max_markets: int = bits(232, 8)
+    decimals: int = bits(240, 8)
     pause_flags: int = bits(248, 8)
 
 
@@ -120,7 +124,6 @@ class PoolSettlementWord(Word):
     decimals: int = bits(160, 8)
     market_count: int = bits(168, 8)
     collateral_count: int = bits(176, 8)
-    max_markets: int = bits(184, 8)
     max_collaterals: int = bits(192, 8)
     utilisation_limit_ppm: int = bits(200, 24)
 

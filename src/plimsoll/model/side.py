@@ -21,12 +21,18 @@ __all__ = [
     "unit_gain",
     "unit_loss",
     "unit_value",
+    "value_at",
 ]
 
 
 def unit_value(scale: int, offset: int, price: int, funding_index: int, long: bool) -> int:
     """W = A·(P − F)/ONE + C: floor for longs, ceil for shorts."""
-    product = (price - funding_index) * FINE * scale
+    return value_at(scale, offset, (price - funding_index) * FINE, long)
+
+
+def value_at(scale: int, offset: int, base: int, long: bool) -> int:
+    """W of `base` = P − F, 1e-24."""
+    product = base * scale
     return offset + (div_floor(product, ONE) if long else div_ceil(product, ONE))
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from enum import IntFlag
 
 from plimsoll.model.config_words import (
     CollateralWord,
-    FundingConfigWord,
+    LimitsWord,
     MarginWord,
     MarketFlags,
     Pause,
@@ -35,14 +36,15 @@ __all__ = [
     "DebtWord",
     "EventWord",
     "FeedWord",
-    "FundingConfigWord",
     "FundingWord",
+    "LimitsWord",
     "MarginWord",
     "MarketFlags",
     "MarketId",
     "OrderWord",
     "Pause",
     "PoolDuesWord",
+    "PoolFlags",
     "PoolInterestWord",
     "PoolLiquidationWord",
     "PoolLiquidityWord",
@@ -155,6 +157,13 @@ class EventWord(Word):
     epoch: int = bits(240, 16)
 
 
+class PoolFlags(IntFlag):
+    """Flags of a pool: it was created; no account owes anything and V ≥ 0, so that the debt word need not be read."""
+
+    OPEN = 1
+    CLEAR = 2
+
+
 @dataclass(frozen=True, slots=True)
 class PoolMoneyWord(Word):
     """The pool's cash claim V and its insurance, WAD."""
@@ -165,11 +174,12 @@ class PoolMoneyWord(Word):
 
 @dataclass(frozen=True, slots=True)
 class PoolDuesWord(Word):
-    """Protocol fees, the sum of the markets' losses, and escrow (kept in 1e-9), WAD."""
+    """Protocol fees, the sum of the markets' losses, and escrow (kept in 1e-9), WAD; and `PoolFlags`."""
 
     fees: int = bits(0, 88)
     loss_sum: int = bits(88, 104, signed=True)
-    escrow: int = bits(192, 64, scale=NANO)
+    escrow: int = bits(192, 62, scale=NANO)
+    flags: int = bits(254, 2)
 
 
 @dataclass(frozen=True, slots=True)

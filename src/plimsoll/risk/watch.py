@@ -1,6 +1,6 @@
 """What the logs of every block say: the ledger's words, orders, liquidations, gas, and the checks that an event allows.
 
-The tables hold the words that `…Set` events carry, so they are the contracts' storage without asking for it.
+The tables hold the words that events carry, so they are the contracts' storage without asking for it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 
 from plimsoll.chain.abi import EventAbi
 from plimsoll.chain.receipt import Event
+from plimsoll.chain.stored import CARRIERS, with_words
 from plimsoll.deploy.deployment import Deployment
 from plimsoll.model.words import (
     AccountId,
@@ -89,7 +90,6 @@ class Watcher:
         self._topics = _topics(deployment)
         self._block = Block(0, 0, ())
         self._closed: dict[bytes, list[ClosedPosition]] = {}
-        self._fill: Event | None = None
         self._debts: dict[bytes, int] = {}
         self._allowed: Counter[int] = Counter()
 
@@ -103,10 +103,12 @@ class Watcher:
             logs = [log for log in receipt["logs"] if log["topics"] and log["topics"][0] in self._topics]
             decoded = events.decode_all(logs)
             before = dict(self.money)
-            self._closed, self._fill, self._debts, self._allowed = {}, None, {}, Counter()
+            self._closed, self._debts, self._allowed = {}, {}, Counter()
             strikes = len(self.strikes)
-            for event in decoded:
-                _HANDLERS[event.name](self, event)
+            for event in with_words(decoded):
+                handler = _HANDLERS.get(event.name)
+                if handler is not None:
+                    handler(self, event)
             self._after_transaction(before, strikes)
             self._count_gas(receipt, decoded, labels)
 
@@ -154,8 +156,8 @@ class Watcher:
         return self.streaks[account], account
 
     def learn(self, events: Iterable[Event]) -> None:
-        """Takes state events of the time before anybody watched, unchecked."""
-        for event in events:
+        """Takes the words of the time before anybody watched, unchecked."""
+        for event in with_words(events):
             if event.name == "MarketSet":
                 self.funding[event["market"]] = FundingWord.unpack(event["funding"])
                 self.sides[event["market"]] = SidesWord.unpack(event["sides"])
@@ -163,7 +165,8 @@ class Watcher:
                 pool = event["pool"]
                 self.money[pool] = PoolMoneyWord.unpack(event["money"])
                 self.dues[pool] = PoolDuesWord.unpack(event["dues"])
-                self.debt[pool] = DebtWord.unpack(event["debt"])
+            elif event.name == "DebtSet":
+                self.debt[event["pool"]] = DebtWord.unpack(event["debt"])
             elif event.name == "AccountSet":
                 self._account_set(event)
 
@@ -184,7 +187,7 @@ class Watcher:
         if receipt["from"].lower() == self._keeper and label is None:
             self.counts.keeper_gas += used
             names = Counter(event.name for event in events)
-            orders = names["OrderFilled"] + names["OrderCancelled"] + names["OrderExpired"]
+            orders = names["Filled"] + names["OrderCancelled"] + names["OrderExpired"]
             for kind, found in (
                 ("strike", names["EpochStruck"]),
                 ("buy collateral", names["CollateralSold"]),
@@ -226,12 +229,18 @@ class Watcher:
         self.side_events[event["market"], event["long"], event["number"]] = EventWord.unpack(event["word"])
 
     def _pool_set(self, event: Event) -> None:
-        pool, debt = event["pool"], DebtWord.unpack(event["debt"])
-        self.checks.debt(pool, self.debt.get(pool), debt, self._block.time)
+        pool = event["pool"]
         self.money[pool] = PoolMoneyWord.unpack(event["money"])
         self.dues[pool] = PoolDuesWord.unpack(event["dues"])
-        self.debt[pool] = debt
         self.checks.after_bad_debt(pool, self.money[pool], self._debts)
+
+    def _dues_set(self, event: Event) -> None:
+        self.dues[event["pool"]] = PoolDuesWord.unpack(event["dues"])
+
+    def _debt_set(self, event: Event) -> None:
+        pool, debt = event["pool"], DebtWord.unpack(event["debt"])
+        self.checks.debt(pool, self.debt.get(pool), debt, self._block.time)
+        self.debt[pool] = debt
 
     # ── orders ─────────────────────────────────────────────────────────────
 
@@ -260,22 +269,19 @@ class Watcher:
         return order
 
     def _filled(self, event: Event) -> None:
-        self._fill = event
-
-    def _order_filled(self, event: Event) -> None:
         self.counts.filled += 1
-        order, fill = self._ended(event), self._fill
-        if order is None or fill is None:
+        order = self._ended(event)
+        if order is None:
             return
         market: int = event["market"]
         done = Fill(
             market,
             self.symbols[market],
-            event["price"],
-            fill["sizeAfter"] - fill["sizeDelta"],
-            fill["sizeDelta"],
-            fill["sizeAfter"],
-            fill["fillPrice"],
+            event["spot"],
+            event["sizeAfter"] - event["sizeDelta"],
+            event["sizeDelta"],
+            event["sizeAfter"],
+            event["fillPrice"],
         )
         self.checks.fill(self, order, done, self._block.time)
 
@@ -361,14 +367,15 @@ _HANDLERS: Mapping[str, Callable[[Watcher, Event], None]] = {
     "BadDebt": Watcher._bad_debt,
     "CollateralSet": Watcher._collateral_set,
     "CollateralSold": Watcher._collateral_sold,
+    "DebtSet": Watcher._debt_set,
     "Deleveraged": Watcher._deleveraged,
+    "DuesSet": Watcher._dues_set,
     "EpochStruck": Watcher._epoch_struck,
     "Filled": Watcher._filled,
     "Liquidated": Watcher._liquidated,
     "MarketSet": Watcher._market_set,
     "OrderCancelled": Watcher._order_cancelled,
     "OrderExpired": Watcher._order_expired,
-    "OrderFilled": Watcher._order_filled,
     "OrderPlaced": Watcher._order_placed,
     "PoolSet": Watcher._pool_set,
     "PositionLiquidated": Watcher._position_liquidated,
@@ -380,11 +387,12 @@ _HANDLERS: Mapping[str, Callable[[Watcher, Event], None]] = {
 
 def _topics(deployment: Deployment) -> frozenset[str]:
     lp = next(iter(deployment.pools.values())).lp
+    wanted = _HANDLERS.keys() - {"DuesSet", "PositionSet"} | CARRIERS.keys()
     found = {}
     for contract in (deployment.clearinghouse, deployment.order_book, lp):
         for item in contract.abi:
-            if item["type"] == "event" and item["name"] in _HANDLERS:
+            if item["type"] == "event" and item["name"] in wanted:
                 found[item["name"]] = "0x" + EventAbi.of(item).selector.hex()
-    missing = _HANDLERS.keys() - found.keys()
+    missing = wanted - found.keys()
     assert not missing, f"events {missing} are in no ABI"
     return frozenset(found.values())

@@ -115,7 +115,7 @@ def test_parameters_beyond_their_fields(protocol: Protocol) -> None:
     p = protocol
     parts = ("risk", "liquidation", "settlement", "interest", "liquidity")
     before = p.reader.words([("poolConfigs_", 1, part) for part in parts])
-    markets = p.reader.words([("marketConfigs_", 256, part) for part in ("margin", "trade", "funding")])
+    markets = p.reader.words([("marketConfigs_", 256, part) for part in ("margin", "trade", "limits")])
     for huge in (2**256 - 1, 2**255, 2**255 - 2**255 % 10**9):
         for name, value in pool_of(p).items():
             if isinstance(value, int):
@@ -126,7 +126,7 @@ def test_parameters_beyond_their_fields(protocol: Protocol) -> None:
                 with pytest.raises(Revert):
                     p.clearinghouse.call("setMarket", 256, market_of(p, **{name: huge}), sender=p.owner)
     assert p.reader.words([("poolConfigs_", 1, part) for part in parts]) == before
-    assert p.reader.words([("marketConfigs_", 256, part) for part in ("margin", "trade", "funding")]) == markets
+    assert p.reader.words([("marketConfigs_", 256, part) for part in ("margin", "trade", "limits")]) == markets
 
 
 def test_huge_numbers_in_every_argument_of_everybody(protocol: Protocol) -> None:

@@ -99,7 +99,7 @@ def _guardian_reduces(t: Transition) -> Iterator[str]:
         old = t.before.market_terms[market]
         if old is terms:
             continue
-        if terms.trade.oi_cap > old.trade.oi_cap or terms.trade.skew_cap > old.trade.skew_cap:
+        if terms.limits.oi_cap > old.limits.oi_cap or terms.limits.skew_cap > old.limits.skew_cap:
             yield f"the guardian raised a cap of market {market:#x}"
         if old.margin.flags & ~terms.margin.flags:
             yield f"the guardian lifted a flag of market {market:#x}"
@@ -172,7 +172,7 @@ def _caps(t: Transition) -> Iterator[str]:
             if one.shares <= old.shares or one.events != old.events:
                 continue
             size = side.size_of(one.shares, event_of(t.after, market, long, one.events).scale)
-            cap = t.after.market_terms[market].trade.oi_cap
+            cap = t.after.market_terms[market].limits.oi_cap
             if size > cap:
                 yield f"market {market:#x}: open interest {size} is beyond its cap {cap}"
 

@@ -157,7 +157,7 @@ def _time_and_indices(t: Transition) -> Iterator[str]:
         old = t.before.markets.get(market)
         if old is m or old is None:
             continue
-        bound = max(t.after.market_terms[market].funding.r_max, t.before.market_terms[market].funding.r_max)
+        bound = max(t.after.market_terms[market].trade.r_max, t.before.market_terms[market].trade.r_max)
         if abs(m.rate) > bound:
             yield f"market {market:#x}: funding rate {m.rate} is beyond {bound}"
         if not old.time <= m.time <= t.after.time:

@@ -258,11 +258,11 @@ def lower_caps(d: Draft, caller: int, market: int, oi_cap: int, skew_cap: int) -
     d.begin()
     _guardian(d, caller)
     terms = _listed(d, market)
-    lower = oi_cap <= terms.trade.oi_cap and skew_cap <= terms.trade.skew_cap
+    lower = oi_cap <= terms.limits.oi_cap and skew_cap <= terms.limits.skew_cap
     require(lower, "GuardianMayOnlyReduce")
     require(skew_cap <= oi_cap, "SkewCapAboveOiCap", skew_cap, oi_cap)
-    trade = dataclasses.replace(terms.trade, oi_cap=kept_amount(oi_cap), skew_cap=kept_amount(skew_cap))
-    d.put("market_terms", market, dataclasses.replace(terms, trade=trade))
+    limits = dataclasses.replace(terms.limits, oi_cap=kept_amount(oi_cap), skew_cap=kept_amount(skew_cap))
+    d.put("market_terms", market, dataclasses.replace(terms, limits=limits))
     commit(d)
 
 

@@ -221,9 +221,8 @@ def load_market(d: Draft, market: int) -> MarketBook:
     m.time = d.time
     if seconds == 0 or m.settled:
         return m
-    c = m.terms.funding
-    scale = m.terms.trade.skew_scale
-    velocity, bound = funding.drift(m.rate, m.skew, scale, c.r_max, c.v_max, c.dead_band_ppm)
+    t = m.terms.trade
+    velocity, bound = funding.drift(m.rate, m.skew, t.skew_scale, t.r_max, t.v_max, t.dead_band_ppm)
     m.rate, twice = funding.integrate(m.rate, velocity, bound, seconds)
     m.index += funding.index_growth(twice, m.price)
     return m

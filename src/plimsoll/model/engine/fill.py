@@ -168,7 +168,7 @@ def _shape(order: FillOrder, p: PoolBook, m: MarketBook, w: Work, *, held: bool)
         after, w.delta = 0, -before
     w.after = after
     if not w.reducing:
-        most = m.terms.funding.max_position
+        most = m.terms.limits.max_position
         require(abs(after) <= most, "PositionTooLarge", abs(after), most)
 
 
@@ -216,14 +216,14 @@ def _check_increase(p: PoolBook, m: MarketBook, w: Work) -> None:
     """Caps of a risk increase, after the trade."""
     nav = p.nav
     require(nav > 0, "PoolInsolvent", p.id, nav)
-    trade = m.terms.trade
+    limits = m.terms.limits
     one = m.long if w.after > 0 else m.short
-    cap = min(trade.oi_cap, nav * m.terms.funding.nav_multiple_ppm * (WAD // PPM) // m.price)
+    cap = min(limits.oi_cap, nav * limits.nav_multiple_ppm * (WAD // PPM) // m.price)
     require(one.interest <= cap, "OpenInterestCap", one.interest, cap)
     skew = abs(m.skew)
-    require(skew <= trade.skew_cap or skew <= abs(w.skew), "SkewCap", skew, trade.skew_cap)
+    require(skew <= limits.skew_cap or skew <= abs(w.skew), "SkewCap", skew, limits.skew_cap)
     if w.before == 0:
-        count, most = w.account.markets.bit_count(), p.terms.settlement.max_markets
+        count, most = w.account.markets.bit_count(), p.terms.risk.max_markets
         require(count <= most, "TooManyMarkets", count, most)
 
 

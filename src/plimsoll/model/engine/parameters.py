@@ -16,7 +16,7 @@ from typing import Any, Self, TypeVar
 from plimsoll.model.config_words import (
     PERCENT,
     CollateralWord,
-    FundingConfigWord,
+    LimitsWord,
     MarginWord,
     PoolInterestWord,
     PoolLiquidationWord,
@@ -170,7 +170,7 @@ class MarketParams(Params):
     @classmethod
     def of(cls, terms: MarketTerms) -> MarketParams:
         """The parameters that give these terms; flags are no parameters."""
-        shared = cls._among(terms.margin, terms.trade, terms.funding)
+        shared = cls._among(terms.margin, terms.trade, terms.limits)
         return cls(vol_cap_percent=terms.margin.vol_cap // PERCENT, **shared)
 
 
@@ -225,7 +225,7 @@ def check_pool(q: PoolParams) -> None:
     require(rate <= MAX_RATE, "InterestTooHigh", rate, MAX_RATE)
 
 
-def check_margin(w: MarginWord, f: FundingConfigWord, target_health_ppm: int) -> None:
+def check_margin(w: MarginWord, f: LimitsWord, target_health_ppm: int) -> None:
     """What holds for the margin ratios of a market under a target health."""
     require(
         0 < w.reward_rate_ppm < w.penalty_ppm < w.mm_base_ppm,
@@ -250,27 +250,27 @@ def _check_buffer(w: MarginWord, size: int, target_health_ppm: int, move: int) -
     require(buffer >= move, "BufferBelowMove", size, buffer, move)
 
 
-def check_trading(w: MarginWord, t: TradeWord, f: FundingConfigWord) -> None:
+def check_trading(w: MarginWord, t: TradeWord, f: LimitsWord) -> None:
     """What holds for the cost of trading against the pool."""
     require(t.maker_ppm <= t.taker_ppm <= PPM // 20, "FeeOrder", t.maker_ppm, t.taker_ppm)
-    require(t.skew_cap <= t.oi_cap, "SkewCapAboveOiCap", t.skew_cap, t.oi_cap)
-    premium = mul_div_up(t.oi_cap, WAD, t.skew_scale) if t.skew_scale else ENDLESS
+    require(f.skew_cap <= f.oi_cap, "SkewCapAboveOiCap", f.skew_cap, f.oi_cap)
+    premium = mul_div_up(f.oi_cap, WAD, t.skew_scale) if t.skew_scale else ENDLESS
     room = max(w.penalty_ppm - w.reward_rate_ppm - t.taker_ppm - f.half_band_ppm, 0) * PPM_TO_WAD
     require(premium <= room, "SelfLiquidationPays", premium, room)
     cost = premium + (t.taker_ppm + f.half_band_ppm) * PPM_TO_WAD
     limit = (w.mm_base_ppm + w.penalty_ppm) * PPM_TO_WAD
     require(cost < limit, "TradeCostTooHigh", cost, limit)
-    per_day = f.r_max * DAY
+    per_day = t.r_max * DAY
     most = w.mm_base_ppm * PPM_TO_WAD // 2
     require(per_day <= most, "FundingTooFast", per_day, most)
-    decay = f.v_max * f.dead_band_ppm // PPM
+    decay = t.v_max * t.dead_band_ppm // PPM
     require(decay != 0, "FundingTooSlow", decay)
 
 
 def check_market_in_pool(
     w: MarginWord,
     t: TradeWord,
-    f: FundingConfigWord,
+    f: LimitsWord,
     risk: PoolRiskWord,
     interest: PoolInterestWord,
     liquidity: PoolLiquidityWord,
@@ -280,19 +280,19 @@ def check_market_in_pool(
     least = risk.min_notional * w.im_base_ppm // PPM
     require(least >= risk.keeper_floor, "MinNotionalTooSmall", least, risk.keeper_floor)
     nav = interest.reference_nav
-    cap_value = notional_up(t.oi_cap, price)
+    cap_value = notional_up(f.oi_cap, price)
     limit = nav * f.nav_multiple_ppm // PPM
     require(cap_value <= limit, "OiCapBeyondNav", cap_value, limit)
     product = liquidity.reserve_factor_ppm * f.nav_multiple_ppm // PPM
     require(product <= PPM and f.nav_multiple_ppm != 0, "ReserveUnreachable", product)
     depth = notional_up(t.skew_scale, price)
-    pump = _share(depth, f.r_max * f.r_max, 2 * f.v_max * WAD)
+    pump = _share(depth, t.r_max * t.r_max, 2 * t.v_max * WAD)
     require(pump <= nav // 200, "FundingPumpTooLarge", pump, nav // 200)
 
 
-def gap_share(t: TradeWord, f: FundingConfigWord, price: int, nav: int) -> int:
+def gap_share(t: TradeWord, f: LimitsWord, price: int, nav: int) -> int:
     """⌈skewCap·P·gap/NAV⌉ in ppm: a market's part of what one gap may cost."""
-    return _share(notional_up(t.skew_cap, price), f.gap_ppm, nav)
+    return _share(notional_up(f.skew_cap, price), t.gap_ppm, nav)
 
 
 def check_collateral(q: CollateralParams, discount_max_ppm: int) -> None:
@@ -310,7 +310,7 @@ def check_together(pool: PoolTerms, markets: Sequence[tuple[MarketTerms, int]], 
     """
     total = pool.risk.adl_target_ppm
     for terms, price in markets:
-        w, t, f = terms.margin, terms.trade, terms.funding
+        w, t, f = terms.margin, terms.trade, terms.limits
         check_margin(w, f, pool.liquidation.target_health_ppm)
         check_market_in_pool(w, t, f, pool.risk, pool.interest, pool.liquidity, price)
         total += gap_share(t, f, price, pool.interest.reference_nav)
@@ -364,11 +364,11 @@ def pool_terms(q: PoolParams, before: PoolTerms) -> PoolTerms:
     require(q.max_collaterals <= MAX_COLLATERALS, "TooMany", q.max_collaterals, MAX_COLLATERALS)
     settlement = dataclasses.replace(
         before.settlement,
-        max_markets=q.max_markets,
         max_collaterals=q.max_collaterals,
         utilisation_limit_ppm=q.utilisation_limit_ppm,
     )
-    risk = _word(PoolRiskWord, q, pause_flags=before.risk.pause_flags)
+    decimals = before.settlement.decimals
+    risk = _word(PoolRiskWord, q, decimals=decimals, pause_flags=before.risk.pause_flags)
     liquidation = _word(PoolLiquidationWord, q)
     interest = _word(
         PoolInterestWord,
@@ -385,8 +385,8 @@ def pool_terms(q: PoolParams, before: PoolTerms) -> PoolTerms:
 def market_terms(q: MarketParams, flags: int) -> MarketTerms:
     """Terms of a market with these `MarketFlags`; the cost of trading is checked, what ties it to its pool is not."""
     margin = _word(MarginWord, q, flags=flags)
-    terms = MarketTerms(margin, _word(TradeWord, q), _word(FundingConfigWord, q))
-    check_trading(terms.margin, terms.trade, terms.funding)
+    terms = MarketTerms(margin, _word(TradeWord, q), _word(LimitsWord, q))
+    check_trading(terms.margin, terms.trade, terms.limits)
     return terms
 
 

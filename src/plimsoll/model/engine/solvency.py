@@ -374,5 +374,5 @@ def _nav_needed(p: PoolBook, m: MarketBook) -> int:
     """NAV that must stay for one market: its deleveraging metric at most at target, and oiCap·P ≤ m·NAV."""
     total = max(m.open_profit(m.long) + m.open_profit(m.short), 0)
     for_target = mul_div_up(total, PPM, p.terms.risk.adl_target_ppm)
-    cap_value = pricing.notional_up(m.terms.trade.oi_cap, m.price)
-    return max(for_target, mul_div_up(cap_value, PPM, m.terms.funding.nav_multiple_ppm))
+    cap_value = pricing.notional_up(m.terms.limits.oi_cap, m.price)
+    return max(for_target, mul_div_up(cap_value, PPM, m.terms.limits.nav_multiple_ppm))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from plimsoll.model.config_words import (
     CollateralWord,
-    FundingConfigWord,
+    LimitsWord,
     MarginWord,
     PoolInterestWord,
     PoolLiquidationWord,
@@ -128,7 +128,7 @@ class MarketTerms:
 
     margin: MarginWord
     trade: TradeWord
-    funding: FundingConfigWord
+    limits: LimitsWord
 
 
 @dataclass(frozen=True, slots=True)
