@@ -79,6 +79,8 @@ contract AdminModule is Ledger, IClearinghouseAdmin {
 
     function _writePool(PoolId pool, PoolParams calldata q) private {
         ParameterChecks.pool(q);
+        // Every liquidation may ask for the price of gas: an asset that the hub does not know would block it.
+        if (q.gasAsset != 0) HUB.peek(q.gasAsset);
         PoolConfig storage config = poolConfigs_[pool];
         uint256 settlement = PoolSettlementWord.unwrap(config.settlement) & ((1 << 184) - 1);
         require(q.maxMarkets != 0 && q.maxMarkets <= MAX_MARKETS, TooMany(q.maxMarkets, MAX_MARKETS));

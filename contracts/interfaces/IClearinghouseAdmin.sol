@@ -90,9 +90,9 @@ interface IClearinghouseAdmin {
     error RewardPenaltyOrder(uint256 rewardRate, uint256 penalty, uint256 mmBase);
     /// @notice mmr(n̂) + λ < 1
     error MaintenanceTooHigh(uint256 ratio);
-    /// @notice imr(n) ≥ t·(mmr(n) + λ) at 0 and n̂
+    /// @notice min(imr(n), 1) ≥ t·(mmr(n) + λ) at 0 and n̂
     error InitialBelowTarget(uint256 size, uint256 imr, uint256 required);
-    /// @notice imr(n) − mmr(n) − λ ≥ move within maxAge, at 0 and n̂
+    /// @notice min(imr(n), 1) − mmr(n) − λ ≥ move within maxAge, at 0 and n̂
     error BufferBelowMove(uint256 size, uint256 buffer, uint256 move);
     /// @notice oiCap/K ≤ λ − ρ − taker − û, else liquidating oneself with a partner pays
     error SelfLiquidationPays(uint256 premium, uint256 room);
@@ -129,6 +129,8 @@ interface IClearinghouseAdmin {
     error SaleSecondsRange(uint256 saleSeconds);
     /// @notice base + slope1 + slope2 of the borrow curve ≤ 250 % a year, 1e-18 per second
     error InterestTooHigh(uint256 rate, uint256 limit);
+    /// @notice referenceNav > 0: the inequalities that are relative to NAV need one
+    error ReferenceNavMissing();
 
     event PoolConfigured(PoolId indexed pool, PoolParams params);
     event MarketConfigured(MarketId indexed market, MarketParams params);

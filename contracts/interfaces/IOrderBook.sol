@@ -39,7 +39,7 @@ struct ExecuteItem {
 /// @param cancelMargin before the price time at which cancelling ends
 /// @param execWindow after the price's publication in which the order may be filled
 /// @param latency that the feed's publication may lag behind the market
-/// @param minKeeperFee WAD, multiple of 1e9
+/// @param minKeeperFee WAD, multiple of 1e9; reduce-only orders may offer less
 struct OrderRules {
     uint256 asset;
     uint256 settlementDelay;

@@ -38,6 +38,7 @@ library ParameterChecks {
         require(q.lpGapPpm <= PPM, E.FractionAboveOne(q.lpGapPpm));
         uint256 rate = q.interestBase + q.interestSlope1 + q.interestSlope2;
         require(rate <= MAX_RATE, E.InterestTooHigh(rate, MAX_RATE));
+        require(q.referenceNav != 0, E.ReferenceNavMissing());
     }
 
     /// @notice What holds for margin rates of a market under a target health.
@@ -56,7 +57,7 @@ library ParameterChecks {
 
     /// @dev Initial margin against the target of liquidation and against the move a stale price can hide, at one size.
     function _buffer(MarginWord w, uint256 size, uint256 targetHealthPpm, uint256 movePpm) private pure {
-        uint256 imr = MarginMath.ratio(w.imBasePpm(), w.imSlope(), size);
+        uint256 imr = FixedMath.min(MarginMath.ratio(w.imBasePpm(), w.imSlope(), size), WAD);
         uint256 mmr = MarginMath.ratio(w.mmBasePpm() + w.penaltyPpm(), w.mmSlope(), size);
         uint256 required = FixedMath.divUp(mmr * targetHealthPpm, PPM);
         require(imr >= required, E.InitialBelowTarget(size, imr, required));
@@ -91,7 +92,7 @@ library ParameterChecks {
         PoolLiquidityWord liquidity,
         uint256 price
     ) internal pure {
-        uint256 least = risk.minNotional() * w.imBasePpm() / PPM;
+        uint256 least = risk.minNotional() * FixedMath.min(w.imBasePpm(), PPM) / PPM;
         require(least >= risk.keeperFloor(), E.MinNotionalTooSmall(least, risk.keeperFloor()));
         uint256 nav = interest.referenceNav();
         uint256 capValue = PricingMath.notionalUp(f.oiCap(), price);

@@ -80,6 +80,10 @@ def test_place_refuses_a_fee_below_the_least(d: Desk) -> None:
     d.place(fee=MIN_FEE)
 
 
+def test_no_least_fee_stands_in_the_way_of_closing(d: Desk) -> None:
+    d.place(fee=0, reduce_only=True)
+
+
 def test_place_refuses_the_ninth_pending_order(d: Desk) -> None:
     for _ in range(8):
         d.place()

@@ -58,6 +58,8 @@ POOL_CASES: list[tuple[dict[str, int], str, tuple[int, ...]]] = [
     ({"keeperFloor": WAD // 2 + 1}, "NotMultiple", (WAD // 2 + 1, 10**9)),
     ({"minNotional": 12 * WAD}, "MinNotionalTooSmall", (12 * WAD * 4 // 100, WAD // 2)),
     ({"reserveFactorPpm": 500_001}, "ReserveUnreachable", (1_000_002,)),
+    ({"referenceNav": 0}, "ReferenceNavMissing", ()),
+    ({"gasAsset": 99}, "UnknownAsset", (99,)),
     ({"referenceNav": 9 * 10**6 * WAD}, "OiCapBeyondNav", (20 * 10**6 * WAD, 18 * 10**6 * WAD)),
     ({"adlTargetPpm": 449_999, "adlTriggerPpm": 450_000, "referenceNav": 16 * 10**6 * WAD}, "GapBeyondNav", ()),
 ]
@@ -80,7 +82,7 @@ def test_a_field_that_does_not_fit_its_word(protocol: Protocol) -> None:
     p = protocol
     with reverts_with("InterestTooHigh", ...):
         p.clearinghouse.transact("setPool", 1, pool_of(p, interestBase=1 << 40), sender=p.owner)
-    for name, bits in (("gasUnits", 32), ("gasAsset", 8), ("saleSeconds", 16)):
+    for name, bits in (("gasUnits", 32), ("saleSeconds", 16)):
         with reverts_with("UintTooLarge", 1 << bits, bits):
             p.clearinghouse.transact("setPool", 1, pool_of(p, **{name: 1 << bits}), sender=p.owner)
     for name, bits in (("rMax", 39), ("deadBandPpm", 24), ("movePpm", 20)):

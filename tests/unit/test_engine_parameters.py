@@ -215,13 +215,20 @@ def test_the_cost_of_trading_against_what_it_frees() -> None:
     assert refused(broken, {}) == ("TradeCostTooHigh", (2_000 * R, 2_000 * R))
 
 
-def test_a_reference_nav_of_zero_divides_by_zero() -> None:
-    empty = dataclasses.replace(ETH, oi_cap=0, skew_cap=0, r_max=0)
-    terms = engine.pool_terms(dataclasses.replace(POOL, reference_nav=0), BLANK)
-    engine.check_together(terms, [], [])
+def test_a_pool_names_the_nav_that_it_is_made_for() -> None:
     with pytest.raises(Refusal) as caught:
-        engine.check_together(terms, [(engine.market_terms(empty, LISTED), PRICE)], [])
-    assert (caught.value.name, caught.value.values) == ("Panic", (0x12,))
+        engine.pool_terms(dataclasses.replace(POOL, reference_nav=0), BLANK)
+    assert (caught.value.name, caught.value.values) == ("ReferenceNavMissing", ())
+
+
+def test_no_more_than_everything_counts_as_initial_margin() -> None:
+    """imr is at most 1, so what it leaves above mmr + λ counts from 1."""
+    high = {"im_base_ppm": 1_100_000, "im_slope": 0, "mm_base_ppm": 899_999, "penalty_ppm": 50_000, "mm_slope": 0}
+    q = dataclasses.replace(ETH, **high, move_ppm=100_000)
+    terms = engine.market_terms(q, LISTED)
+    with pytest.raises(Refusal) as caught:
+        engine.check_margin(terms.margin, terms.limits, 1_000_001)
+    assert caught.value.name == "BufferBelowMove"
 
 
 @pytest.mark.parametrize("name", LOCAL.pools)

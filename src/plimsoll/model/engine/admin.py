@@ -20,6 +20,7 @@ from plimsoll.model.engine.parameters import (
     PoolParams,
     blank_terms,
     check_collateral,
+    check_pool,
     check_together,
     checked,
     collateral_terms,
@@ -27,7 +28,7 @@ from plimsoll.model.engine.parameters import (
     market_terms,
     pool_terms,
 )
-from plimsoll.model.engine.prices import invalid_for, observe_for
+from plimsoll.model.engine.prices import invalid_for, observe_for, peek
 from plimsoll.model.engine.state import Market, MarketTerms, Pool, PoolTerms, market_id
 from plimsoll.model.oracle import Action
 from plimsoll.model.word import ZERO_ADDRESS, checksum
@@ -105,6 +106,7 @@ def create_pool(d: Draft, caller: int, pool: int, q: PoolParams) -> None:
     require(pool not in d.pools, "PoolExists", pool)
     decimals = _decimals(d, q.settlement_token)
     require(2 <= decimals <= 18, "TokenDecimals", q.settlement_token, decimals)
+    _check_gas_asset(d, q)
     d.put("pool_terms", pool, pool_terms(q, blank_terms(q.settlement_token, decimals)))
     d.put("pools", pool, Pool(debt_time=d.time))
     commit(d)
@@ -117,9 +119,17 @@ def set_pool(d: Draft, caller: int, pool: int, q: PoolParams) -> None:
     p = load_pool(d, pool)
     save_pool(d, p)
     require(q.settlement_token == p.terms.token, "UnknownToken", pool, q.settlement_token)
+    _check_gas_asset(d, q)
     d.put("pool_terms", pool, pool_terms(q, p.terms))
     _check_pool(d, pool)
     commit(d)
+
+
+def _check_gas_asset(d: Draft, q: PoolParams) -> None:
+    """Every liquidation may ask for the price of gas: an asset that the hub does not know would block it."""
+    check_pool(q)
+    if q.gas_asset:
+        peek(d, q.gas_asset)
 
 
 def set_share_token(d: Draft, caller: int, pool: int, token: int) -> None:

@@ -111,7 +111,9 @@ def place_order(
     require(expiry >= earliest, "ExpiryTooEarly", expiry, earliest)
     latest = now + MAX_EXPIRY
     require(expiry <= latest, "ExpiryTooLate", expiry, latest)
-    require(keeper_fee >= rules.min_keeper_fee, "KeeperFeeTooLow", keeper_fee, rules.min_keeper_fee)
+    # No fee parameter may stand in the way of closing: whoever pays less executes it himself.
+    enough = reduce_only or keeper_fee >= rules.min_keeper_fee
+    require(enough, "KeeperFeeTooLow", keeper_fee, rules.min_keeper_fee)
     queue: Queue = d.queues.get((account, market), NO_QUEUE)
     require(len(queue.orders) < MAX_PENDING, "QueueFull", account, market, MAX_PENDING)
     number = queue.last_id + 1

@@ -223,6 +223,7 @@ def check_pool(q: PoolParams) -> None:
         require(fraction <= PPM, "FractionAboveOne", fraction)
     rate = checked(q.interest_base + q.interest_slope1 + q.interest_slope2)
     require(rate <= MAX_RATE, "InterestTooHigh", rate, MAX_RATE)
+    require(q.reference_nav != 0, "ReferenceNavMissing")
 
 
 def check_margin(w: MarginWord, f: LimitsWord, target_health_ppm: int) -> None:
@@ -242,7 +243,7 @@ def check_margin(w: MarginWord, f: LimitsWord, target_health_ppm: int) -> None:
 
 def _check_buffer(w: MarginWord, size: int, target_health_ppm: int, move: int) -> None:
     """Initial margin against the target of liquidation, and against the move (WAD) that a stale price can hide."""
-    imr = ratio(w.im_base_ppm, w.im_slope, size)
+    imr = min(ratio(w.im_base_ppm, w.im_slope, size), WAD)
     mmr = ratio(w.mm_base_ppm + w.penalty_ppm, w.mm_slope, size)
     required = div_up(mmr * target_health_ppm, PPM)
     require(imr >= required, "InitialBelowTarget", size, imr, required)
@@ -277,7 +278,7 @@ def check_market_in_pool(
     price: int,
 ) -> None:
     """What holds between a market and its pool, at a price and the reference NAV."""
-    least = risk.min_notional * w.im_base_ppm // PPM
+    least = risk.min_notional * min(w.im_base_ppm, PPM) // PPM
     require(least >= risk.keeper_floor, "MinNotionalTooSmall", least, risk.keeper_floor)
     nav = interest.reference_nav
     cap_value = notional_up(f.oi_cap, price)
