@@ -62,7 +62,7 @@ bench-fuzz: compile ## Calls a second that the fuzz driver makes, by backend and
 	@$(PY) -m tests.bench.fuzz_campaign $(ARGS)
 
 coverage: compile ## What the tests reach of src/plimsoll and contracts, as tables and in build/coverage
-	@$(PY) scripts/coverage.py tests -n 2 --dist loadfile $(ARGS)
+	@$(PY) scripts/coverage.py $(ARGS)
 
 lock: setup ## Resolve the dependencies again (needs uv) and write both lock files
 	@bash tools/lock.sh

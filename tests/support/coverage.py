@@ -1,6 +1,6 @@
 """A pytest plugin that records what the tests reach of the contracts, see `tracing`.
 
-Use: `pytest -p tests.support.coverage`, with the folder for the results in `PLIMSOLL_COVERAGE`. Nothing of the package
+Use: `pytest -p tests.support.coverage`, with the file for the results in `PLIMSOLL_COVERAGE`. Nothing of the package
 is imported before the session starts, because the coverage of Python does not count what was imported before it.
 """
 
@@ -26,7 +26,7 @@ def pytest_sessionstart() -> None:
     """Begins to record."""
     global _recorder
     if ENVIRONMENT not in os.environ:
-        raise pytest.UsageError(f"set {ENVIRONMENT} to the folder for the results")
+        raise pytest.UsageError(f"set {ENVIRONMENT} to the file for the results")
     from tests.support.tracing import install
 
     _recorder = install()
@@ -40,5 +40,5 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 def pytest_unconfigure() -> None:
     """Writes what this process has recorded."""
-    if _recorder is not None and _recorder.traced:
-        _recorder.save(Path(os.environ[ENVIRONMENT]) / f"{os.getpid()}.json")
+    if _recorder is not None:
+        _recorder.save(Path(os.environ[ENVIRONMENT]))

@@ -1,7 +1,8 @@
 """Records which instructions of the contracts run on the tests' chains, and which errors they raise.
 
-Every chain records steps; the trace of each transaction and each call is asked for, and its program counters are kept
-by contract. What is done often (the same function in the same test) is traced a few times only.
+Each call, and each transaction just before it is sent, is executed once more as a traced call, in the pending block for
+a transaction; its program counters are kept by contract and the trace is dropped. So the chain itself records nothing
+and needs no memory for it. What is done often (the same function in the same test) is traced a few times only.
 """
 
 from __future__ import annotations
@@ -13,18 +14,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from eth_account import Account
+from eth_account.typed_transactions.typed_transaction import TypedTransaction
+from hexbytes import HexBytes
+
 from plimsoll.chain.anvil import Anvil
 from plimsoll.chain.artifacts import Artifact, Artifacts, compile_contracts
 from plimsoll.chain.errors import PlimsollError, RpcError
 from plimsoll.chain.rpc import Rpc
 from tests.support.harness import Case, Harness
 
-__all__ = ["HARNESS", "Codes", "Frame", "Recorder", "attribute", "frames", "install", "is_measured", "nested", "raised"]
+__all__ = ["HARNESS", "Codes", "Frame", "Recorder", "attribute", "frames", "install", "is_measured", "raised"]
+__all__ += ["unsigned"]
 
 HARNESS = "contracts/mocks/harness/"
-TRANSACTIONS_EACH = 12
-CALLS_EACH = 4
-"""So many of the same function, in the same test, with the same outcome."""
+TRANSACTIONS_EACH = 40
+CALLS_EACH = 12
+DOUBLES_EACH = 3
+"""So many of the same function in the same test; calls that fail and calls that do not are counted apart. A test
+double is called most often to set something; only some call back into the protocol."""
 HARNESS_CASES = 40
 """So many cases of each comparison with a library function, taken evenly from all."""
 TRACE = {"disableStorage": True, "disableStack": True, "enableMemory": False, "enableReturnData": False}
@@ -32,7 +40,7 @@ CALL_TRACE = {"tracer": "callTracer"}
 ENTERING = frozenset({"CALL", "STATICCALL", "DELEGATECALL", "CALLCODE", "CREATE", "CREATE2"})
 CREATING = frozenset({"CREATE", "CREATE2"})
 CHANGING_CODE = frozenset({"evm_revert", "anvil_setCode", "anvil_reset", "anvil_loadState"})
-RECEIPTS = frozenset({"eth_sendTransactionSync", "eth_sendRawTransactionSync", "eth_getTransactionReceipt"})
+SENDING = frozenset({"eth_sendTransaction", "eth_sendRawTransaction"})
 
 Request = Callable[[Rpc, str, Sequence[Any]], Any]
 
@@ -118,7 +126,6 @@ class Recorder:
         self._nodes: set[str] = set()
         self._names: dict[tuple[str, str], str | None] = {}
         self._seen: Counter[tuple[str, ...]] = Counter()
-        self._hashes: set[tuple[str, str]] = set()
         self._busy = False
 
     def watch(self, anvil: Anvil) -> None:
@@ -134,6 +141,11 @@ class Recorder:
         finally:
             self._busy = busy
 
+    def before(self, rpc: Rpc, method: str, params: Sequence[Any]) -> None:
+        """Looks at one request that is about to be sent."""
+        if method in SENDING and not self._busy and rpc.address in self._nodes:
+            self.paused(lambda: self._transaction(rpc, params[0]))
+
     def after(self, rpc: Rpc, method: str, params: Sequence[Any], result: Any) -> None:
         """Looks at one request that has been answered; `result` is an `RpcError` if it was refused."""
         if self._busy or rpc.address not in self._nodes:
@@ -142,8 +154,6 @@ class Recorder:
             self._names.clear()
         elif method == "eth_call":
             self.paused(lambda: self._call(rpc, params, isinstance(result, RpcError)))
-        elif method in RECEIPTS and isinstance(result, dict) and "transactionHash" in result:
-            self.paused(lambda: self._transaction(rpc, result))
 
     def save(self, path: Path) -> None:
         """Writes what was recorded."""
@@ -162,35 +172,27 @@ class Recorder:
         if name is None or self._often(name, str(call.get("data", "")), "failed" if failed else "call", CALLS_EACH):
             return
         block = params[1] if len(params) > 1 else "latest"
-        self._trace(rpc, "debug_traceCall", [call, block])
+        self._trace(rpc, [call, block])
 
-    def _transaction(self, rpc: Rpc, receipt: Mapping[str, Any]) -> None:
-        key = (rpc.address, receipt["transactionHash"])
-        if key in self._hashes or not receipt.get("to"):
-            return
-        self._hashes.add(key)
-        if self._name(rpc, receipt["to"]) is None:
-            # A test double is called most often to set something; only some call back into the protocol.
-            limit, name = 1, receipt["to"]
-        else:
-            limit, name = TRANSACTIONS_EACH, str(self._name(rpc, receipt["to"]))
-        sent = self._request(rpc, "eth_getTransactionByHash", [key[1]]) or {}
-        if not self._often(name, str(sent.get("input", "")), str(receipt.get("status")), limit):
-            self._trace(rpc, "debug_traceTransaction", [key[1]])
+    def _transaction(self, rpc: Rpc, sent: Any) -> None:
+        fields = dict(sent) if isinstance(sent, dict) else unsigned(str(sent))
+        fields.pop("nonce", None)
+        to = str(fields.get("to") or "")
+        name = self._name(rpc, to)
+        limit = DOUBLES_EACH if name is None else TRANSACTIONS_EACH
+        data = str(fields.get("data") or fields.get("input") or "")
+        if to and not self._often(name or to, data, "sent", limit):
+            self._trace(rpc, [fields, "pending"])
 
     def _often(self, name: str, data: str, outcome: str, limit: int) -> bool:
         key = (self.test, name, data[:10], outcome)
         self._seen[key] += 1
         return self._seen[key] > limit
 
-    def _trace(self, rpc: Rpc, method: str, params: list[Any]) -> None:
+    def _trace(self, rpc: Rpc, params: list[Any]) -> None:
         try:
-            steps = self._request(rpc, method, [*params, TRACE])
-            if method == "debug_traceCall":
-                calls = self._request(rpc, method, [*params, CALL_TRACE])
-            else:
-                # A call tracer would replay the transaction on states that the chain does not keep.
-                calls = nested(self._request(rpc, "trace_transaction", params))
+            steps = self._request(rpc, "debug_traceCall", [*params, TRACE])
+            calls = self._request(rpc, "debug_traceCall", [*params, CALL_TRACE])
         except PlimsollError:
             self.failed += 1
             return
@@ -216,24 +218,16 @@ class Recorder:
         return self._names[key]
 
 
-def nested(flat: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The list of calls of a `trace_transaction` as the tree that a call tracer gives."""
-    by_place: dict[tuple[int, ...], dict[str, Any]] = {}
-    for one in flat:
-        result = one.get("result") or {}
-        node = {
-            "type": str(one["type"]).upper(),
-            "to": one["action"].get("to", ""),
-            "gasUsed": result.get("gasUsed", "0x0"),
-            "output": result.get("output", "0x"),
-            "error": one.get("error"),
-            "calls": [],
-        }
-        place = tuple(one["traceAddress"])
-        by_place[place] = node
-        if place:
-            by_place[place[:-1]]["calls"].append(node)
-    return by_place[()]
+def unsigned(raw: str) -> dict[str, Any]:
+    """A signed EIP-1559 transaction as the fields of a call."""
+    fields = TypedTransaction.from_bytes(HexBytes(raw)).as_dict()
+    return {
+        "from": Account.recover_transaction(raw),
+        "to": HexBytes(fields["to"]).to_0x_hex() if fields["to"] else None,
+        "data": HexBytes(fields["data"]).to_0x_hex(),
+        "gas": hex(fields["gas"]),
+        "value": hex(fields["value"]),
+    }
 
 
 def raised(call: Mapping[str, Any]) -> str:
@@ -251,6 +245,7 @@ def install() -> Recorder:
     recorder = Recorder(Codes(compile_contracts(quiet=True)), request)
 
     def traced_request(self: Rpc, method: str, params: Sequence[Any] = ()) -> Any:
+        recorder.before(self, method, params)
         try:
             result = request(self, method, params)
         except RpcError as error:
@@ -261,6 +256,8 @@ def install() -> Recorder:
 
     def traced_batch(self: Rpc, requests: Any, *, chunk: int = 500) -> list[Any]:
         pending = list(requests)
+        for method, params in pending:
+            recorder.before(self, method, params)
         results = batch(self, pending, chunk=chunk)
         for (method, params), result in zip(pending, results, strict=True):
             recorder.after(self, method, params, result)
@@ -273,7 +270,6 @@ def install() -> Recorder:
         return results
 
     def traced_start(self: Anvil) -> Anvil:
-        self._options.append("--steps-tracing")
         start(self)
         recorder.watch(self)
         return self

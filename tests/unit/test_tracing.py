@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.support.tracing import attribute, frames, nested, raised
+from eth_account import Account
+from tests.support.tracing import attribute, frames, raised, unsigned
 
 A, B, C = "0xa", "0xb", "0xc"
 
@@ -47,14 +48,17 @@ def test_what_does_not_fit_is_left_out() -> None:
     assert found == [EXPECTED[0], EXPECTED[1], EXPECTED[3]]
 
 
-def test_a_flat_trace_becomes_a_tree() -> None:
-    def flat(to: str, *place: int) -> dict[str, Any]:
-        return {"type": "call", "action": {"to": to}, "result": {"gasUsed": "0x1"}, "traceAddress": list(place)}
-
-    tree = nested([flat(A), flat(B, 0), flat(C, 0, 0), flat(C, 1)])
-    assert [one["to"] for one in tree["calls"]] == [B, C]
-    assert [one["to"] for one in tree["calls"][0]["calls"]] == [C]
-    assert tree["error"] is None
+def test_a_signed_transaction_becomes_a_call() -> None:
+    key = "0x" + "11" * 32
+    fields = {"to": "0x" + "22" * 20, "data": "0x1234", "gas": 99, "value": 7, "nonce": 0, "chainId": 1}
+    signed = Account.sign_transaction(fields | {"maxFeePerGas": 1, "maxPriorityFeePerGas": 1}, key)
+    assert unsigned("0x" + bytes(signed.raw_transaction).hex()) == {
+        "from": Account.from_key(key).address,
+        "to": "0x" + "22" * 20,
+        "data": "0x1234",
+        "gas": "0x63",
+        "value": "0x7",
+    }
 
 
 def test_an_error_is_of_the_contract_that_raised_it() -> None:
