@@ -90,6 +90,7 @@ def loop(
 
 
 def test_not_triggered_reverts_with_both_sides(protocol: Protocol) -> None:
+    """INV-25."""
     p = protocol
     every = accounts(p, 2)
     traded(p, every[0], MARKET, 900)
@@ -109,6 +110,7 @@ def test_not_triggered_reverts_with_both_sides(protocol: Protocol) -> None:
 
 
 def test_to_target_and_nav_does_not_move(protocol: Protocol) -> None:
+    """INV-25."""
     p = protocol
     every = accounts(p, 4)
     for account, size in zip(every, (900, 1_500, 700, -600), strict=True):
@@ -129,7 +131,7 @@ def test_to_target_and_nav_does_not_move(protocol: Protocol) -> None:
 
 
 def test_capped_at_the_skew(protocol: Protocol) -> None:
-    """The side never shrinks below the other one."""
+    """INV-25: the side never shrinks below the other one."""
     p = protocol
     every = accounts(p, 3)
     for account, size in zip(every, (1_200, 600, -1_700), strict=True):
@@ -159,7 +161,7 @@ def test_a_winning_short_side(protocol: Protocol) -> None:
 
 
 def test_nothing_without_a_winning_side_of_the_skew(protocol: Protocol) -> None:
-    """The losing side is the side of the skew: there is nobody to deleverage."""
+    """INV-25: the losing side is the side of the skew: there is nobody to deleverage."""
     p = protocol
     every = accounts(p, 2)
     traded(p, every[0], MARKET, 1_500, *every)
@@ -171,7 +173,8 @@ def test_nothing_without_a_winning_side_of_the_skew(protocol: Protocol) -> None:
 
 
 def test_the_epoch_closes_when_almost_nothing_would_stay(protocol: Protocol) -> None:
-    """One-sided and NAV gone: everything is closed at once, each position keeps its value and is paid when touched."""
+    """INV-25: one-sided and NAV gone: everything is closed at once, each position keeps its value and is paid when
+    touched."""
     p = protocol
     every = accounts(p, 3)
     for account, size in zip(every, (1_200, 600, 900), strict=True):
@@ -234,7 +237,7 @@ def test_a_position_of_a_closed_epoch_in_orders_and_liquidation(protocol: Protoc
 
 @pytest.mark.parametrize("seed", range(4))
 def test_random_histories_against_the_loop(protocol: Protocol, seed: int) -> None:
-    """Many accounts, both sides, several events in a row; new positions between them."""
+    """INV-03, INV-25: many accounts, both sides, several events in a row; new positions between them."""
     p = protocol
     rng = random.Random(f"deleverage {seed}")
     every = accounts(p, 7)

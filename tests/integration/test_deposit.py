@@ -18,6 +18,7 @@ NOBODY = "0x" + "0" * 40
 
 
 def test_deposit_reverts_in_order(protocol: Protocol) -> None:
+    """INV-37, INV-38."""
     p = protocol
     usdc, weth, wbtc = (p.tokens[name].address for name in ("USDC", "WETH", "WBTC"))
     account, nowhere = p.account(p.trader), AccountId(p.trader, 9, 0).to_bytes()
@@ -127,6 +128,7 @@ def test_deposit_repays_debt_with_its_interest_first(protocol: Protocol) -> None
 
 
 def test_beyond_the_cap_only_an_account_below_initial_margin_tops_up(protocol: Protocol) -> None:
+    """INV-38."""
     p = protocol
     weth = p.tokens["WETH"].address
     account, other = p.account(p.trader), p.account(p.other_trader)

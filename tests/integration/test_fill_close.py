@@ -13,6 +13,7 @@ from plimsoll.units import WAD
 @pytest.mark.parametrize("size", [10, -10])
 @pytest.mark.parametrize("price", ["2050", "1950"])
 def test_close_leaves_nothing_behind(protocol: Protocol, size: int, price: str) -> None:
+    """INV-08."""
     p = protocol
     account, market = p.account(p.trader), p.market("ETH")
     p.deposit(account, 10_000)

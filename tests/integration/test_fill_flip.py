@@ -46,6 +46,7 @@ def test_flip_is_an_increase(protocol: Protocol) -> None:
 
 
 def test_flip_into_dust_is_refused(protocol: Protocol) -> None:
+    """INV-15."""
     p = protocol
     account = p.account(p.trader)
     p.deposit(account, 1_000)
@@ -57,7 +58,7 @@ def test_flip_into_dust_is_refused(protocol: Protocol) -> None:
 
 
 def test_flip_below_margin_cannot_hide_in_the_closing_half(protocol: Protocol) -> None:
-    """An account below IM may close, but not turn round."""
+    """INV-09: an account below IM may close, but not turn round."""
     p = protocol
     account = p.account(p.trader)
     p.deposit(account, 900)

@@ -15,6 +15,7 @@ HOUR, DAY = 3_600, 86_400
 
 @pytest.mark.parametrize("seconds", [1, 59, HOUR, 5 * HOUR, DAY, 40 * DAY])
 def test_funding_follows_the_formula_through_the_cap(protocol: Protocol, seconds: int) -> None:
+    """INV-06."""
     p = protocol
     account, market = p.account(p.trader), p.market("ETH")
     p.deposit(account, 3_000_000)
@@ -38,6 +39,7 @@ def test_funding_follows_the_formula_through_the_cap(protocol: Protocol, seconds
 
 
 def test_accruing_twice_is_accruing_once(protocol: Protocol) -> None:
+    """INV-06."""
     p = protocol
     account, market = p.account(p.trader), p.market("ETH")
     p.deposit(account, 1_000_000)
@@ -56,7 +58,8 @@ def test_accruing_twice_is_accruing_once(protocol: Protocol) -> None:
 
 
 def test_funding_is_zero_sum_with_the_pool(protocol: Protocol) -> None:
-    """Longs pay, shorts receive, the pool takes the difference; rounding is the pool's, a wei per settlement."""
+    """INV-05: longs pay, shorts receive, the pool takes the difference; rounding is the pool's, a wei per
+    settlement."""
     p = protocol
     long, short = p.account(p.trader), p.account(p.other_trader)
     p.deposit(long, 1_000_000)
@@ -115,7 +118,7 @@ def test_the_past_takes_the_previous_price(protocol: Protocol) -> None:
 
 
 def test_opening_and_closing_in_one_block_leaves_the_path(protocol: Protocol) -> None:
-    """Skew that does not last moves nothing: velocity counts the time it stood."""
+    """INV-06: skew that does not last moves nothing: velocity counts the time it stood."""
     p = protocol
     account, other, market = p.account(p.trader), p.account(p.other_trader), p.market("ETH")
     p.deposit(account, 1_000_000)

@@ -47,6 +47,7 @@ def test_increase_at_the_limits_of_size(protocol: Protocol) -> None:
 
 
 def test_skew_cap_binds_only_what_grows_the_skew(protocol: Protocol) -> None:
+    """INV-03, INV-38."""
     p = protocol
     account, other, market = p.account(p.trader), p.account(p.other_trader), p.market("ETH")
     p.deposit(account, 100_000)
@@ -82,7 +83,7 @@ def test_increase_uses_the_profit_of_others_at_its_weight(protocol: Protocol) ->
 
 
 def test_two_orders_of_half_cost_no_less_than_one(protocol: Protocol) -> None:
-    """Splitting never helps: premium and fee of the parts are at least those of the whole, by at most a wei each."""
+    """INV-19: premium and fee of the parts are at least those of the whole, by at most a wei each."""
     p = protocol
     account = p.account(p.trader)
     p.deposit(account, 500_000)

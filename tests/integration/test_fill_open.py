@@ -21,6 +21,7 @@ CANCELLED, REFUSED = OrderResult.CANCELLED, OrderResult.REFUSED
 
 @pytest.mark.parametrize("size", ["10", "-10"])
 def test_open_moves_premium_and_fee_and_nothing_else(protocol: Protocol, size: str) -> None:
+    """INV-08."""
     p = protocol
     account, keeper = p.account(p.trader), p.account(p.keeper)
     p.deposit(account, 100_000)
@@ -52,6 +53,7 @@ def test_open_moves_premium_and_fee_and_nothing_else(protocol: Protocol, size: s
 
 
 def test_second_market_and_opposite_side_use_what_is_there(protocol: Protocol) -> None:
+    """INV-11."""
     p = protocol
     account, other = p.account(p.trader), p.account(p.other_trader)
     p.deposit(account, 100_000)
@@ -104,6 +106,7 @@ def test_a_position_of_another_pool_cannot_be_placed(protocol: Protocol) -> None
 
 
 def test_too_little_margin_cancels_and_pays_the_keeper(protocol: Protocol) -> None:
+    """INV-09."""
     p = protocol
     account, keeper = p.account(p.trader), p.account(p.keeper)
     p.deposit(account, 400)
@@ -125,6 +128,7 @@ def test_too_little_margin_cancels_and_pays_the_keeper(protocol: Protocol) -> No
 
 
 def test_dust_and_giants_are_cancelled(protocol: Protocol) -> None:
+    """INV-15."""
     p = protocol
     account = p.account(p.trader)
     p.deposit(account, 9_000_000)
@@ -143,6 +147,7 @@ def test_dust_and_giants_are_cancelled(protocol: Protocol) -> None:
 
 
 def test_too_many_markets_cancels(protocol: Protocol) -> None:
+    """INV-37."""
     p = protocol
     account = p.account(p.trader)
     params = p.deployment.parameters
@@ -190,6 +195,7 @@ def test_what_stays_pending_in_the_order_of_the_code(protocol: Protocol) -> None
 
 
 def test_caps_in_the_order_of_the_code(protocol: Protocol) -> None:
+    """INV-03, INV-38."""
     p = protocol
     account, market = p.account(p.trader), p.market("ETH")
     p.deposit(account, 100_000)
@@ -202,7 +208,7 @@ def test_caps_in_the_order_of_the_code(protocol: Protocol) -> None:
 
 
 def test_the_cap_follows_nav(protocol: Protocol) -> None:
-    """oiCap·P ≤ m·NAV: with less NAV the pool carries less."""
+    """INV-03, INV-38: oiCap·P ≤ m·NAV: with less NAV the pool carries less."""
     p = protocol
     account, market = p.account(p.trader), p.market("ETH")
     p.deposit(account, 100_000)
@@ -234,7 +240,7 @@ def set_word(p: Protocol, path: tuple[object, ...], word: int) -> None:
 
 
 def test_prices_that_an_increase_does_not_tolerate(protocol: Protocol) -> None:
-    """The newest price counts beside the order's own, and so do the prices of other positions."""
+    """INV-27: the newest price counts beside the order's own, and so do the prices of other positions."""
     p = protocol
     account = p.account(p.trader)
     p.deposit(account, 100_000)

@@ -23,6 +23,7 @@ def held(protocol: Protocol) -> tuple[Protocol, bytes]:
 
 @pytest.mark.parametrize("reduce_only", [True, False])
 def test_reduce_pays_profit_premium_and_maker_fee(held: tuple[Protocol, bytes], reduce_only: bool) -> None:
+    """INV-08."""
     p, account = held
     with change(p) as seen:
         done = traded(p, account, "ETH", -4, price="2020", reduce_only=reduce_only)
@@ -60,6 +61,7 @@ def test_reduce_only_never_opens_or_adds(held: tuple[Protocol, bytes]) -> None:
 
 
 def test_a_rest_of_dust_is_closed(held: tuple[Protocol, bytes]) -> None:
+    """INV-15."""
     p, account = held
     done = traded(p, account, "ETH", "-9.975000000000000001", reduce_only=True)
     assert done.expected.size_after == 0
@@ -73,6 +75,7 @@ def test_a_rest_of_the_least_size_stays(held: tuple[Protocol, bytes]) -> None:
 
 @pytest.mark.parametrize("size", ["-5", "-10"])
 def test_below_maintenance_margin_one_may_still_reduce(protocol: Protocol, size: str) -> None:
+    """INV-10."""
     p = protocol
     account = p.account(p.trader)
     p.deposit(account, 900)
@@ -103,7 +106,7 @@ def test_a_reduction_with_negative_equity_is_cancelled(protocol: Protocol) -> No
 
 
 def test_nothing_blocks_a_reduction(held: tuple[Protocol, bytes]) -> None:
-    """Pauses, caps at zero, a reduce-only market, an empty pool and a newest price that is invalid do not matter."""
+    """INV-10: pauses, caps at zero, a reduce-only market and a newest price that is invalid do not matter."""
     p, account = held
     market = p.market("ETH")
     p.clearinghouse.transact("setPause", 1, 7, sender=p.guardian)
@@ -120,7 +123,27 @@ def test_nothing_blocks_a_reduction(held: tuple[Protocol, bytes]) -> None:
     assert p.account_word(account).markets == 0
 
 
+@pytest.mark.parametrize("dollars", [0, -1_000_000])
+def test_an_empty_pool_blocks_no_reduction(held: tuple[Protocol, bytes], dollars: int) -> None:
+    """INV-10: V is gone, or the pool owes more than it has."""
+    p, account = held
+    taken, usdc = p.ledger().cash - dollars * WAD, p.tokens["USDC"].address
+    money = (p.reader.word("pools_", 1, "money") & ((1 << 104) - 1)) - taken
+    kept = p.reader.word("pools_", 1, "money") >> 104 << 104
+    words = {
+        ("pools_", 1, "money"): kept | money % (1 << 104),
+        ("held_", 1, usdc): max(p.ledger().held - taken, 0),
+    }
+    for path, word in words.items():
+        slot = p.reader.slots.at(str(path[0]), *path[1:])
+        p.rpc.request("anvil_setStorageAt", [p.clearinghouse.address, hex(slot), "0x" + word.to_bytes(32, "big").hex()])
+    assert p.nav() <= 0
+    for size, left in ((-4, 6), (-6, 0)):
+        assert p.trade(account, "ETH", size, reduce_only=True).size_after == left * WAD
+
+
 def test_a_reduction_of_one_market_ignores_the_feed_of_another(held: tuple[Protocol, bytes]) -> None:
+    """INV-10."""
     p, account = held
     traded(p, account, "BTC", "0.1")
     p.feeds["BTC"].transact("setMode", 1, sender=p.deployer)

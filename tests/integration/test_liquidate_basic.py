@@ -46,7 +46,7 @@ def line(p: Protocol, account: bytes, low: int, high: int) -> int:
 
 @pytest.mark.parametrize("collateral", [False, True])
 def test_the_line_is_exact(protocol: Protocol, collateral: bool) -> None:
-    """At the last price with equity ≥ MM nothing happens, one 1e-8 below the account is liquidated."""
+    """INV-12, INV-13: at the last price with equity ≥ MM nothing happens, one 1e-8 below the account is liquidated."""
     p = protocol
     account = p.account(p.trader)
     if collateral:
@@ -66,6 +66,7 @@ def test_the_line_is_exact(protocol: Protocol, collateral: bool) -> None:
 
 @pytest.mark.parametrize(("size", "price"), [("10", "1960"), ("-10", "2040"), ("300", "1965.5"), ("-1234.5", "2040")])
 def test_partial_closes_the_least_that_reaches_the_target(protocol: Protocol, size: str, price: str) -> None:
+    """INV-08, INV-14."""
     p = protocol
     account, keeper = p.account(p.trader), p.account(p.keeper)
     margin = 145_000 if size == "-1234.5" else abs(parse_units(size)) * 95 // WAD
@@ -119,6 +120,7 @@ def test_deep_below_the_line_all_is_closed(protocol: Protocol, size: str, price:
 
 
 def test_penalty_is_never_more_than_equity(protocol: Protocol) -> None:
+    """INV-14."""
     p = protocol
     account = p.account(p.trader)
     open_at(p, account, "10", 900)
@@ -174,6 +176,7 @@ def test_largest_requirement_first_over_several_markets(protocol: Protocol) -> N
 
 @pytest.mark.parametrize("base_fee", [0, 10**8, 10**12])
 def test_reward_tracks_gas_up_to_the_floor(protocol: Protocol, base_fee: int) -> None:
+    """INV-16."""
     p = protocol
     account = p.account(p.trader)
     open_at(p, account, "0.05", 10)

@@ -65,6 +65,7 @@ def test_a_batch_equals_single_calls(protocol: Protocol) -> None:
 
 
 def test_healthy_accounts_cost_and_change_nothing(protocol: Protocol) -> None:
+    """INV-11, INV-12, INV-16."""
     p = protocol
     account = p.account(p.trader)
     p.deposit(account, 3_000)
@@ -78,6 +79,7 @@ def test_healthy_accounts_cost_and_change_nothing(protocol: Protocol) -> None:
 
 
 def test_a_second_call_at_the_same_price_earns_nothing(protocol: Protocol) -> None:
+    """INV-16."""
     p = protocol
     account, keeper = p.account(p.trader), p.account(p.keeper)
     p.deposit(account, 1_000)

@@ -72,6 +72,7 @@ def test_first_deposit_gets_one_share_per_unit(world: LiquidityWorld) -> None:
 
 
 def test_requests_are_struck_after_the_epoch_and_the_delay_and_not_before(world: LiquidityWorld) -> None:
+    """INV-23."""
     request = world.request_deposit(world.lps[0], world.whole)
     due = world.pool.call("strikeTime", request)
     assert due == world.pool.call("START") + request * DAY + DELAY

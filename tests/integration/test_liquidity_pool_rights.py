@@ -55,6 +55,7 @@ def dummy(kind: str, self_address: str) -> Any:
 
 
 def test_nobody_can_spend_another_ones_allowance_on_the_clearinghouse(world: LiquidityWorld) -> None:
+    """INV-32."""
     victim, thief = world.lps[:2]
     for controller in (victim, thief):
         with reverts_with("NotAuthorised", victim.address, thief.address):
@@ -71,6 +72,7 @@ def test_nobody_can_make_requests_for_a_controller_who_did_not_ask(world: Liquid
 
 @pytest.mark.parametrize("fn", ["deposit", "mint", "redeem", "withdraw"])
 def test_only_controller_and_operator_can_claim(world: LiquidityWorld, fn: str) -> None:
+    """INV-32."""
     lp, friend = world.lps[:2]
     shares = world.enter(lp, 10 * world.whole)
     world.request_redeem(lp, shares)
@@ -185,6 +187,7 @@ def functions(world: LiquidityWorld, caller: str) -> dict[str, tuple[str, str]]:
 
 
 def test_nothing_changes_state_and_nothing_is_valued_while_the_lock_is_held(world: LiquidityWorld) -> None:
+    """INV-34."""
     refused, answered = dict[str, str](), set[str]()
     for signature, (mutability, data) in functions(world, world.ledger.address).items():
         if mutability == "pure":
@@ -203,6 +206,7 @@ def test_nothing_changes_state_and_nothing_is_valued_while_the_lock_is_held(worl
 
 @pytest.mark.parametrize("moment", ["requestDeposit", "redeem", "claimRefund"])
 def test_a_token_that_calls_back_finds_every_door_closed(world: LiquidityWorld, moment: str) -> None:
+    """INV-34."""
     lp = world.lps[0]
     shares = world.enter(lp, 10 * world.whole)
     world.request_redeem(lp, shares)
@@ -316,6 +320,7 @@ def test_donations_change_nothing(world: LiquidityWorld) -> None:
 
 @pytest.mark.parametrize("gift", [1, 10**3, 10**6, 10**10])
 def test_inflating_the_price_before_a_victim_enters_does_not_pay(world: LiquidityWorld, gift: int) -> None:
+    """INV-21."""
     attacker, victim = world.lps[:2]
     start, brought = world.money(attacker), 3 * world.whole
     stake = world.enter(attacker, world.whole)
@@ -349,6 +354,7 @@ def test_the_reward_is_at_most_what_fees_hold_and_is_paid_once_per_epoch(world: 
 
 
 def test_views_of_value_follow_the_nav(world: LiquidityWorld) -> None:
+    """INV-20."""
     world.enter(world.lps[0], 99 * world.whole)
     assert world.pool.call("convertToShares", world.whole) == WAD
     world.set_markets(unrealised=-50 * WAD - 1)

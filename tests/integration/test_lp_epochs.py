@@ -130,7 +130,7 @@ def test_all_of_an_epoch_get_one_price_and_one_fraction(protocol: Protocol) -> N
 
 
 def test_exit_counts_only_what_losers_can_pay(protocol: Protocol) -> None:
-    """Traders are down by more than their margin: who leaves does not take the part that nobody will pay."""
+    """INV-23: traders are down by more than their margin: who leaves does not take the part that nobody will pay."""
     p = protocol
     account, lp = p.account(p.trader), p.pools["majors"].lp
     p.deposit(account, 300_000)
@@ -197,7 +197,7 @@ def test_the_pause_of_deposits_stops_deposits_only(protocol: Protocol) -> None:
 
 
 def test_the_reserve_and_the_borrowers_bound_what_is_paid(protocol: Protocol) -> None:
-    """liquid = V − D, never V: what is lent out cannot be paid."""
+    """INV-23: liquid = V − D, never V: what is lent out cannot be paid."""
     p = protocol
     account, lp = p.account(p.trader), p.pools["majors"].lp
     p.deposit(account, 4_990, token="WETH")
@@ -216,6 +216,7 @@ def test_the_reserve_and_the_borrowers_bound_what_is_paid(protocol: Protocol) ->
 
 
 def test_a_round_trip_at_one_price_never_pays(protocol: Protocol) -> None:
+    """INV-18."""
     p = protocol
     account = p.account(p.trader)
     p.deposit(account, 100_000)

@@ -53,6 +53,7 @@ def holder(protocol: Protocol) -> str:
 
 
 def test_deposit_with_permit_needs_no_approval(protocol: Protocol, holder: str) -> None:
+    """INV-31."""
     p = protocol
     account, usdc = p.account(holder), p.tokens["USDC"].address
     sign = signed_permit(p, "USDC", 60 * 10**6, p.now() + 100)
@@ -79,6 +80,7 @@ def test_a_permit_that_somebody_sent_first_does_no_harm(protocol: Protocol, hold
 
 @pytest.mark.parametrize("fault", ["deadline", "value", "spender", "sender"])
 def test_a_bad_permit_leaves_only_the_allowance_that_is_there(protocol: Protocol, holder: str, fault: str) -> None:
+    """INV-31."""
     p = protocol
     usdc, deadline = p.tokens["USDC"].address, p.now() + 100
     changes: dict[str, Any] = {"value": {"value": 1}, "spender": {"spender": p.attacker}}.get(fault, {})

@@ -242,6 +242,7 @@ SPOILED: dict[str, Spoil] = {
 
 @pytest.mark.parametrize("how", SPOILED)
 def test_invalid_price_keeps_the_last_valid_one_and_never_reverts(world: OracleWorld, how: str) -> None:
+    """INV-27."""
     feed = world.feed()
     feed.transact("setBounds", 10**6, 10**13)
     world.push(feed, PRICE)
@@ -337,6 +338,7 @@ def test_fixed_price_is_always_fresh(world: OracleWorld) -> None:
 
 
 def test_setting_folds_the_past_first_and_pins_again(world: OracleWorld, feed: Contract) -> None:
+    """INV-27."""
     world.push(feed, PRICE * 2)
     feed.transact("setDecimals", 9)
     price, ema, variance, time, _ = world.state()

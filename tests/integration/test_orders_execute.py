@@ -79,6 +79,7 @@ def test_fill_passes_on_the_order_and_its_price_and_pays_the_keeper(d: Desk) -> 
 
 
 def test_an_order_ends_once(d: Desk, order: Order, due: int) -> None:
+    """INV-29."""
     assert d.run(order, order, time=due)[0] == ["Filled", "NotPending"]
     assert d.run(order)[0] == ["NotPending"]
     assert d.run(order, fn="expireOrders", time=order.expiry + 1)[0] == ["NotPending"]
@@ -86,6 +87,7 @@ def test_an_order_ends_once(d: Desk, order: Order, due: int) -> None:
 
 
 def test_only_the_first_price_at_or_after_the_price_time_is_admissible(d: Desk, order: Order) -> None:
+    """INV-30."""
     price_time = order.placed_at + DELAY
     for number, offset in enumerate((-1, 3, 4)):
         d.price(price_time + offset, price=1_000 + number)
@@ -212,6 +214,7 @@ def test_the_traders_own_doing_cancels_and_pays_the_keeper(d: Desk, reason: byte
 
 @pytest.mark.parametrize("reason", OTHERS, ids=range(len(OTHERS)))
 def test_every_other_failure_leaves_the_order_pending(d: Desk, order: Order, due: int, reason: bytes) -> None:
+    """INV-29."""
     d.fill_fails(REVERT, reason)
     results, receipt = d.run(order, time=due)
     assert results == ["Refused"]
@@ -228,6 +231,7 @@ def test_every_other_failure_leaves_the_order_pending(d: Desk, order: Order, due
 
 
 def test_an_invalid_price_fills_nothing(d: Desk, order: Order) -> None:
+    """INV-27, INV-29."""
     due = order.placed_at + DELAY
     d.price(due, flags=INVALID)
     assert d.run(order, time=due)[0] == ["PriceInvalid"]
@@ -363,6 +367,7 @@ def entries(d: Desk, order: Order) -> dict[str, str]:
 
 
 def test_every_entry_is_locked_while_a_fill_runs(d: Desk, order: Order, due: int) -> None:
+    """INV-34."""
     changing = {
         item["name"]
         for item in d.book.abi

@@ -41,6 +41,7 @@ def reason(p: Protocol, receipt: Any, event: str) -> str:
 
 
 def test_the_fee_goes_into_escrow_and_back(protocol: Protocol) -> None:
+    """INV-18."""
     p = protocol
     account = ready(p)
     order, _ = p.place(account, "ETH", 1, keeper_fee="0.5")
@@ -101,6 +102,7 @@ def test_a_second_close_finds_nothing_to_reduce(protocol: Protocol) -> None:
 
 
 def test_a_price_limit_waits_until_the_window_ends(protocol: Protocol) -> None:
+    """INV-29."""
     p = protocol
     account = ready(p)
     order, _ = p.place(account, "ETH", 1, limit=1, keeper_fee="0.5")
@@ -133,6 +135,7 @@ def asset_number(p: Protocol, order: dict[str, Any]) -> int:
 
 
 def test_only_the_first_round_after_the_price_time_fills(protocol: Protocol) -> None:
+    """INV-30."""
     p = protocol
     order, _ = p.place(ready(p), "ETH", 1)
     p.anvil.advance(p.price_time(order) - p.now() + 1)

@@ -93,6 +93,7 @@ def test_place_refuses_the_ninth_pending_order(d: Desk) -> None:
 
 
 def test_place_refuses_everyone_but_the_owner_of_the_account(d: Desk) -> None:
+    """INV-32."""
     with reverts_with("NotAccountOwner", d.account, d.outsider.address):
         d.try_place(sender=d.outsider)
     assert d.pending() == (0, 0)
@@ -157,6 +158,7 @@ def cancel(d: Desk, order: Order, time: int | None = None, **options: Any) -> An
 
 
 def test_cancel_refuses_everyone_but_the_owner(d: Desk) -> None:
+    """INV-32."""
     order = d.place()
     with reverts_with("NotAccountOwner", d.account, d.keeper.address):
         cancel(d, order, sender=d.keeper)

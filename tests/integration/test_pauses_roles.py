@@ -73,11 +73,12 @@ def blank(entry: dict[str, Any]) -> Any:
 
 
 def test_the_table_names_every_function(protocol: Protocol) -> None:
+    """INV-32."""
     assert set(functions(protocol)) == OWNER | GUARDIAN | PEER | ANYONE | INSIDE
 
 
 def test_nobody_else_passes(protocol: Protocol) -> None:
-    """Every function, every actor: the ones without the role are refused before anything else is looked at."""
+    """INV-32: every function, every actor: the ones without the role are refused before anything else is looked at."""
     p = protocol
     before = everything(p)
     actors = [p.trader, p.keeper, p.lp, p.attacker, p.order_book.address, p.pools["majors"].lp.address]
@@ -104,7 +105,7 @@ def test_nobody_else_passes(protocol: Protocol) -> None:
 
 
 def test_the_modules_alone_have_nothing(protocol: Protocol) -> None:
-    """Called at their own addresses they find an empty ledger without owner."""
+    """INV-32: called at their own addresses they find an empty ledger without owner."""
     p = protocol
     for name in ("liquidation_module", "solvency_module", "admin_module"):
         address = p.deployment.book.contracts[name].address
@@ -137,6 +138,7 @@ def test_ownership_moves_in_two_steps(protocol: Protocol) -> None:
 
 
 def test_the_guardian_only_reduces_risk(protocol: Protocol) -> None:
+    """INV-33."""
     p = protocol
     house, market = p.clearinghouse, p.market("ETH")
     with reverts_with("UnknownPool", 9):
@@ -180,15 +182,25 @@ ACTIONS = [
     "lp in",
     "lp out",
     "place",
+    "cancel",
+    "transfer",
+    "borrow by transfer",
+    "accrue",
+    "fund insurance",
+    "sweep and claim",
 ]
-STOPPED = {1: {"open", "place"}, 2: {"lp in"}, 4: {"borrow"}}
-ERRORS = {"open": "IncreasePaused", "place": "IncreasePaused", "lp in": "LpDepositPaused", "borrow": "BorrowPaused"}
+STOPPED = {1: {"open", "place"}, 2: {"lp in"}, 4: {"borrow", "borrow by transfer"}}
+ERRORS = {
+    "open": "IncreasePaused",
+    "place": "IncreasePaused",
+    "lp in": "LpDepositPaused",
+    "borrow": "BorrowPaused",
+    "borrow by transfer": "BorrowPaused",
+}
 
 
-@pytest.mark.parametrize("flags", range(8))
-def test_the_pause_matrix(protocol: Protocol, flags: int) -> None:
-    """flags × actions: exactly what the table says is stopped, by its error; closing and liquidation never are."""
-    p = protocol
+def staged(p: Protocol) -> tuple[bytes, bytes, bytes, dict[str, Any]]:
+    """An account with a position, one near its line, one with collateral alone, and a due order of the first in BTC."""
     account, victim, rich = p.account(p.trader), p.account(p.other_trader), p.account(p.trader, sub=1)
     p.deposit(account, 10_000)
     traded(p, account, "ETH", 10)
@@ -198,12 +210,32 @@ def test_the_pause_matrix(protocol: Protocol, flags: int) -> None:
     pending, _ = p.place(account, "BTC", "0.1")
     p.publish("ETH")
     due(p, pending)
+    return account, victim, rich, pending
+
+
+@pytest.mark.parametrize("flags", range(8))
+def test_the_pause_matrix(protocol: Protocol, flags: int) -> None:
+    """INV-36: exactly what the table says is stopped, by its error; closing and liquidation never are."""
+    p = protocol
+    scene = staged(p)
     p.clearinghouse.transact("setPause", 1, flags, sender=p.guardian)
     stopped = set().union(*(names for bit, names in STOPPED.items() if flags & bit))
     for action in ACTIONS:
         with p.snapshot():
-            outcome = attempt(p, action, account, victim, rich, pending)
+            outcome = attempt(p, action, *scene)
         assert outcome == (ERRORS[action] if action in stopped else ""), (flags, action)
+
+
+@pytest.mark.parametrize(("market", "stopped"), [("BTC", "open"), ("ETH", "")])
+def test_a_reduce_only_market_stops_increases_there_alone(protocol: Protocol, market: str, stopped: str) -> None:
+    """INV-36: only the fill in that market is stopped; the order in another and every other action go on."""
+    p = protocol
+    scene = staged(p)
+    p.clearinghouse.transact("setReduceOnly", p.market(market), True, sender=p.guardian)
+    for action in ACTIONS:
+        with p.snapshot():
+            outcome = attempt(p, action, *scene)
+        assert outcome == ("ReduceOnlyMarket" if action == stopped else ""), action
 
 
 def attempt(p: Protocol, action: str, account: bytes, victim: bytes, rich: bytes, pending: dict[str, Any]) -> str:
@@ -232,6 +264,25 @@ def attempt(p: Protocol, action: str, account: bytes, victim: bytes, rich: bytes
         elif action == "liquidate":
             p.set_price("ETH", 1_950)
             assert p.liquidate(victim).results[0] in {1, 2}
+        elif action == "cancel":
+            order, _ = p.place(account, "ETH", -1, reduce_only=True)
+            p.order_book.transact("cancelOrder", order, sender=p.trader)
+        elif action in {"transfer", "borrow by transfer"}:
+            giver = rich
+            if action == "transfer":
+                giver = p.account(p.trader, sub=2)
+                p.deposit(giver, 5)
+            arguments = (giver, p.account(p.trader, sub=3), p.tokens["USDC"].address, 5 * 10**6)
+            p.clearinghouse.transact("transfer", *arguments, sender=p.trader)
+        elif action == "accrue":
+            p.clearinghouse.transact("accrue", p.market("ETH"), sender=p.attacker)
+        elif action == "fund insurance":
+            units = p.mint("USDC", p.attacker, 5)
+            p.approve("USDC", p.attacker, units)
+            p.clearinghouse.transact("fundInsurance", 1, units, sender=p.attacker)
+        elif action == "sweep and claim":
+            p.clearinghouse.transact("sweepFees", 1, p.lp, sender=p.owner)
+            p.clearinghouse.transact("claim", 1, p.tokens["USDC"].address, p.lp, sender=p.lp)
         elif action == "lp in":
             p.lp_deposit(p.other_lp, 1_000)
         else:

@@ -17,6 +17,7 @@ def test_pools_are_funded(protocol: Protocol) -> None:
 
 
 def test_a_life_of_deposits_trades_and_liquidations_adds_up(protocol: Protocol) -> None:
+    """INV-01, INV-02, INV-03, INV-04."""
     account, other = protocol.account(protocol.trader), protocol.account(protocol.other_trader)
     protocol.deposit(account, 100_000)
     protocol.deposit(account, "1.5", token="WETH")
@@ -99,6 +100,7 @@ def _store(protocol: Protocol, word: int, *path: object) -> None:
 
 
 def test_one_wei_too_much_is_found(protocol: Protocol) -> None:
+    """INV-01, INV-02."""
     token = protocol.tokens["USDC"].address
     _store(protocol, protocol.reader.word("held_", 1, token) + 1, "held_", 1, token)
     assert protocol.ledger("majors").slack == 1
@@ -108,6 +110,7 @@ def test_one_wei_too_much_is_found(protocol: Protocol) -> None:
 
 
 def test_a_loss_that_no_market_has_is_found(protocol: Protocol) -> None:
+    """INV-02."""
     money = PoolMoneyWord.unpack(protocol.reader.word("pools_", 1, "money"))
     assert money.cash > 0
     _store(protocol, protocol.reader.word("pools_", 1, "dues") + (5 << 88), "pools_", 1, "dues")
@@ -116,6 +119,7 @@ def test_a_loss_that_no_market_has_is_found(protocol: Protocol) -> None:
 
 
 def test_a_position_that_no_sum_counts_is_found(protocol: Protocol) -> None:
+    """INV-03, INV-04."""
     account = protocol.account(protocol.trader)
     protocol.deposit(account, 1_000)
     protocol.trade(account, "ETH", 1)
@@ -125,6 +129,7 @@ def test_a_position_that_no_sum_counts_is_found(protocol: Protocol) -> None:
 
 
 def test_collateral_and_tokens_that_are_missing_are_found(protocol: Protocol) -> None:
+    """INV-01."""
     account = protocol.account(protocol.trader)
     protocol.deposit(account, 2, token="WETH")
     _store(protocol, WAD, "collateral_", account, 0)

@@ -69,6 +69,7 @@ POOL_CASES: list[tuple[dict[str, int], str, tuple[int, ...]]] = [
 def test_each_inequality_of_a_pool(
     protocol: Protocol, changes: dict[str, int], error: str, values: tuple[int, ...]
 ) -> None:
+    """INV-33."""
     p = protocol
     before = p.reader.words([("poolConfigs_", 1, part) for part in ("risk", "liquidation", "settlement", "interest")])
     arguments: tuple[Any, ...] = values or (...,)
@@ -133,6 +134,7 @@ def market_cases(p: Protocol) -> list[tuple[dict[str, int], str, tuple[Any, ...]
 
 
 def test_each_inequality_of_a_market(protocol: Protocol) -> None:
+    """INV-33."""
     p = protocol
     before = everything(p)
     for changes, error, values in market_cases(p):
@@ -147,6 +149,7 @@ def test_each_inequality_of_a_market(protocol: Protocol) -> None:
 
 
 def test_a_setter_accrues_first_and_pays_the_change_of_premium_from_insurance(protocol: Protocol) -> None:
+    """INV-26, INV-33."""
     p = protocol
     account, market = p.account(p.trader), p.market("ETH")
     p.deposit(account, 1_000_000)
@@ -227,6 +230,7 @@ def test_pools_are_created_once_with_a_sound_token(protocol: Protocol) -> None:
 
 
 def test_collateral_parameters(protocol: Protocol) -> None:
+    """INV-33."""
     p = protocol
     params = p.deployment.parameters
     weth = p.tokens["WETH"].address

@@ -53,6 +53,7 @@ def scene(
     [(50_000, 0, 1_000_000), (1_000, 0, 1_000_000), (0, 0, 1_000_000), (1_000, 2_000, 1_000_000), (1_000, 50_000, 0)],
 )
 def test_layers_are_used_one_after_the_other(protocol: Protocol, insurance: int, junior: int, nav: int) -> None:
+    """INV-13, INV-24."""
     p = protocol
     lost, others, flat = scene(p)
     leave(p, nav=nav, insurance=insurance, junior=junior)
@@ -76,7 +77,8 @@ def test_layers_are_used_one_after_the_other(protocol: Protocol, insurance: int,
 
 @pytest.mark.parametrize("nav", [0, 100, 2_000])
 def test_what_the_pool_cannot_bear_is_taken_from_the_winners(protocol: Protocol, nav: int) -> None:
-    """C −= d/R: every winner of a side pays by shares, at most what the side has won; a flat account pays nothing."""
+    """INV-24: C −= d/R: every winner of a side pays by shares, at most what the side has won; a flat account pays
+    nothing."""
     p = protocol
     lost, others, flat = scene(p)
     p.set_price(MARKET, 60)

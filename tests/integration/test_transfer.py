@@ -103,6 +103,7 @@ def test_transfer_may_borrow_within_margin_and_repay_there(protocol: Protocol) -
 
 
 def test_transfer_out_respects_initial_margin_and_in_does_not_matter(protocol: Protocol) -> None:
+    """INV-09."""
     p = protocol
     one, two, usdc = p.account(p.trader), p.account(p.trader, sub=1), p.tokens["USDC"].address
     p.deposit(one, 1_000)

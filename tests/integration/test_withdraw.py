@@ -45,6 +45,7 @@ def test_withdraw_reverts_in_order(protocol: Protocol) -> None:
 
 
 def test_withdraw_beyond_initial_margin_reverts_with_both_sides(protocol: Protocol) -> None:
+    """INV-09."""
     p = protocol
     usdc, account = p.tokens["USDC"].address, p.account(p.trader)
     p.deposit(account, 1_000)
@@ -196,6 +197,7 @@ def write(p: Protocol, path: tuple[object, ...], word: int) -> None:
 
 
 def test_withdraw_refuses_prices_that_an_increase_does_not_tolerate(protocol: Protocol) -> None:
+    """INV-27."""
     p = protocol
     account = p.account(p.trader)
     p.deposit(account, 5_000)

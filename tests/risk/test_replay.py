@@ -59,16 +59,20 @@ def test_a_crash_is_lived_through_and_every_invariant_holds(report: ReplayReport
 
 
 def test_orders_end_exactly_once(report: ReplayReport) -> None:
+    """INV-29."""
     ended = report.orders.filled + report.orders.cancelled + report.orders.expired
     assert ended == report.orders.placed
 
 
 def test_everybody_leaves_and_only_dust_remains(report: ReplayReport) -> None:
+    """INV-40."""
     assert report.wind_down.stuck == ()
     assert 0 <= report.wind_down.residue_wei <= report.accounts + report.lps + 8
 
 
 def test_a_path_that_liquidates_checks_these_invariants(report: ReplayReport) -> None:
+    """INV-01, INV-02, INV-03, INV-04, INV-06, INV-07, INV-12, INV-13, INV-15, INV-16, INV-20, INV-26, INV-27, INV-29,
+    INV-30, INV-38, INV-40."""
     checked = {record.id for record in report.invariants}
     always = {1, 2, 3, 4, 6, 7, 12, 13, 15, 16, 20, 26, 27, 29, 30, 38, 40}
     assert {f"INV-{number:02}" for number in always} <= checked
@@ -84,7 +88,7 @@ def test_liquidations_name_what_they_closed(report: ReplayReport) -> None:
 
 
 def test_money_is_conserved_between_traders_pools_and_keeper(report: ReplayReport) -> None:
-    """Traders lose about what pools, insurance and the keeper gain. What is left over moved after the last step
+    """INV-02: traders lose about what pools, insurance and the keeper gain. What is left over moved after the last step
     (closing fees), or is a change of collateral's price on collateral sold."""
     pools = sum(p.nav_end - p.nav_start + p.insurance_end - p.insurance_start for p in report.pools)
     assert report.traders_pnl < 0 < pools + report.keeper_reward
@@ -112,7 +116,8 @@ def test_json_prints_the_summary_and_nothing_else(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_lazy_keeper_and_a_wrong_price_are_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The checks can fail: nobody liquidates, and the prices that fills are compared with are a wei off."""
+    """INV-13, INV-30: the checks can fail: nobody liquidates, and the prices that fills are compared with are a wei
+    off."""
     decide, remember = keeper.plan, Checks.published
     monkeypatch.setattr(
         keeper, "plan", lambda *known: [act for act in decide(*known) if not isinstance(act, Liquidate)]

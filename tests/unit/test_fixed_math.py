@@ -45,6 +45,7 @@ def triples(seed: str, signed: bool) -> list[Case]:
     ],
 )
 def test_product_over_divisor_rounds_as_named(maths: Harness, fn: str, mirror, signed: bool, ground) -> None:
+    """INV-39."""
     cases = triples(fn, signed)
     for (a, b, d), result in zip(cases, maths.check(fn, mirror, cases), strict=True):
         assert result == ground(Fraction(a * b, d))
@@ -62,6 +63,7 @@ def test_product_over_divisor_rounds_as_named(maths: Harness, fn: str, mirror, s
     ],
 )
 def test_quotient_rounds_as_named(maths: Harness, fn: str, mirror, signed: bool, ground) -> None:
+    """INV-39."""
     cases = [(a, d) for a, _, d in triples(fn, signed)]
     cases += [(a, d) for a in (-7, -6, -1, 0, 1, 6, 7, INT, -INT) for d in (1, 2, 3, 2**255, UINT) if signed or a >= 0]
     for (a, d), result in zip(cases, maths.check(fn, mirror, cases), strict=True):
@@ -70,6 +72,7 @@ def test_quotient_rounds_as_named(maths: Harness, fn: str, mirror, signed: bool,
 
 @pytest.mark.parametrize(("fn", "mirror"), [("sqrtDown", units.sqrt_down), ("sqrtUp", units.sqrt_up)])
 def test_square_root_rounds_as_named(maths: Harness, fn: str, mirror) -> None:
+    """INV-39."""
     cases = Cases(fn)
     roots = [cases.uint(2**128 - 1) for _ in range(COUNT // 2)]
     values = [min(max(root * root + step, 0), UINT) for root in roots for step in (-1, 0, 1)] + [0, 1, 2, 3, UINT]
@@ -91,6 +94,7 @@ def test_small_functions_are_pythons_own(maths: Harness) -> None:
 
 
 def test_results_that_do_not_fit_revert_instead_of_wrapping(maths: Harness) -> None:
+    """INV-39."""
     for fn in ("mulDivDown", "mulDivUp"):
         with pytest.raises(Panic):
             maths.one(fn, UINT, 2, 1)
@@ -111,6 +115,7 @@ def test_results_that_do_not_fit_revert_instead_of_wrapping(maths: Harness) -> N
 
 
 def test_casts_give_what_fits_and_name_what_does_not(maths: Harness) -> None:
+    """INV-39."""
     for bits in (1, 5, 8, 24, 40, 88, 104, 128, 255):
         assert maths.one("checkUint", 2**bits - 1, bits) == 2**bits - 1
         with reverts_with("UintTooLarge", 2**bits, bits):

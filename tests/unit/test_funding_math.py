@@ -127,6 +127,7 @@ CONFIGS = st.tuples(st.integers(10**9, SCALE), st.integers(0, RATE), st.integers
 def test_splitting_an_interval_changes_nothing(
     rate: int, share: Fraction, config: tuple[int, int, int, int], parts: list[int]
 ) -> None:
+    """INV-06."""
     skew = int(share * config[0])
     whole = run(rate, skew, config, sum(parts))
     total = 0
@@ -137,6 +138,7 @@ def test_splitting_an_interval_changes_nothing(
 
 
 def test_splitting_at_random_points_changes_nothing_in_bulk() -> None:
+    """INV-06."""
     cases = Cases("split")
     clamped = 0
     for rate, skew, scale, r_max, v_max, band in drift_cases("split"):
@@ -157,6 +159,7 @@ def test_splitting_at_random_points_changes_nothing_in_bulk() -> None:
 
 
 def test_no_time_is_no_change_and_no_skew_decays_to_zero() -> None:
+    """INV-06."""
     cases = Cases("still")
     for rate, skew, scale, r_max, v_max, band in drift_cases("still"):
         seconds = cases.uint(TIME)
@@ -170,6 +173,7 @@ def test_no_time_is_no_change_and_no_skew_decays_to_zero() -> None:
 
 
 def test_rate_within_its_cap_stays_within_it() -> None:
+    """INV-06."""
     cases = Cases("cap")
     for rate, skew, scale, r_max, v_max, band in drift_cases("cap"):
         start = max(-r_max, min(rate, r_max))
@@ -190,6 +194,7 @@ def test_index_growth_is_floored(maths: Harness) -> None:
 
 
 def test_split_index_lags_by_less_than_one_unit_per_accrual() -> None:
+    """INV-06."""
     cases = Cases("lag")
     for _ in range(COUNT):
         price = cases.uint(PRICE)
@@ -200,6 +205,7 @@ def test_split_index_lags_by_less_than_one_unit_per_accrual() -> None:
 
 
 def test_largest_rate_and_price_fit_the_word_for_ten_years(maths: Harness) -> None:
+    """INV-07."""
     largest_price = 2**87 - 1
     (growth,) = maths.check("indexGrowth", index_growth, [(2 * RATE * TEN_YEARS, largest_price)])
     assert growth < 2**95

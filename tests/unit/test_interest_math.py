@@ -59,6 +59,7 @@ def test_rate_never_falls_as_utilisation_rises(us: list[int], curve: tuple[int, 
 
 
 def test_index_never_falls_and_is_rounded_up(maths: Harness) -> None:
+    """INV-07."""
     cases = Cases("index")
     rows = [(cases.uint(INDEX, WAD), cases.uint(3 * RATE), cases.uint(TIME)) for _ in range(COUNT)]
     rows += [(INDEX, 3 * RATE, TIME), (WAD, 0, TIME), (WAD, RATE, 0)]
@@ -79,6 +80,7 @@ def test_accruing_more_often_never_lowers_the_debt() -> None:
 
 
 def test_rates_up_to_250_percent_a_year_fit_the_index_for_ten_years() -> None:
+    """INV-07."""
     year = 365 * 86_400
     rate = 5 * WAD // (2 * year)
     index = WAD
@@ -99,6 +101,7 @@ def test_debt_rounds_up_for_an_account_and_down_for_all(maths: Harness) -> None:
 
 
 def test_total_is_below_the_sum_of_debts_by_less_than_a_wei_per_debtor() -> None:
+    """INV-02."""
     cases = Cases("sum")
     for _ in range(COUNT):
         index = cases.uint(INDEX, WAD)

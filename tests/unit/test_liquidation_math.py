@@ -91,6 +91,7 @@ def test_gain_of_closing_agrees_with_the_definitions() -> None:
 
 @pytest.mark.parametrize("slope_high", [SLOPE, 1000, 1, 0], ids=lambda high: f"slope-to-{high}")
 def test_least_close_restores_health_and_less_does_not(maths: Harness, slope_high: int) -> None:
+    """INV-14."""
     cases = Cases(f"close {slope_high}")
     rows = [close_case(cases, slope_high=slope_high) for _ in range(COUNT)]
     partial = 0
@@ -132,6 +133,7 @@ def test_a_tiny_slope_closes_no_more_than_none(maths: Harness) -> None:
 
 
 def test_least_close_never_panics_within_the_words(maths: Harness) -> None:
+    """INV-39."""
     sizes, prices, shortfalls = (1, 10**18, SIZE), (1, 10**18, PRICE), (1, 10**18, MONEY, 2**160)
     ratios = [(0, 0, 1), (0, 1, 0), (PPM * STEP, SLOPE, PPM * STEP), (1, SLOPE, 0), (0, 0, 0), (STEP, 0, 16 * WAD)]
     rows = [
@@ -150,7 +152,7 @@ def least(*args: int) -> int:
 
 
 def test_closing_that_amount_brings_an_account_to_its_target() -> None:
-    """With the rounded requirements of the chain, health reaches t up to their rounding.
+    """INV-14: with the rounded requirements of the chain, health reaches t up to their rounding.
 
     MM' exceeds the exact one by less than n'·P·1e-18 (ratio ceiled) + 1 wei, the penalty by less than 2 wei.
     """
@@ -180,6 +182,7 @@ def test_closing_that_amount_brings_an_account_to_its_target() -> None:
 
 
 def test_part_helps_exactly_when_health_exceeds_the_marginal_one(maths: Harness) -> None:
+    """INV-14."""
     cases = Cases("part")
     rows: list[Case] = []
     for _ in range(COUNT):
@@ -208,6 +211,7 @@ def test_floor_size_is_the_least_whose_penalty_pays_the_floor(maths: Harness) ->
 
 
 def test_charged_and_reward_follow_their_definitions(maths: Harness) -> None:
+    """INV-16."""
     cases = Cases("reward")
     high = 2**100
     charges = [(cases.uint(high), cases.uint(high), cases.int(high)) for _ in range(COUNT)]

@@ -176,6 +176,7 @@ REFUSED: dict[Action, dict[PriceFlags, bool]] = {
 
 @pytest.mark.parametrize("action", list(Action))
 def test_matrix_is_the_table_for_every_combination_of_flags(harness: Contract, action: Action) -> None:
+    """INV-27."""
     answers = batch_call([(harness, "tolerates", (int(action), flags)) for flags in range(64)])
     for flags, answer in enumerate(answers):
         assert answer is not any(refuses for flag, refuses in REFUSED[action].items() if flags & flag), flags

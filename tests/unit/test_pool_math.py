@@ -68,6 +68,7 @@ def test_without_supply_a_share_costs_one_when_nav_is_zero(harness: Harness) -> 
 
 
 def test_coming_and_going_never_profits_nor_lowers_the_price_for_the_others() -> None:
+    """INV-18, INV-20."""
     cases = Cases("round trip")
     for _ in range(COUNT):
         nav, supply = state(cases)
@@ -83,6 +84,7 @@ def test_coming_and_going_never_profits_nor_lowers_the_price_for_the_others() ->
 
 
 def test_minted_refuses_exactly_what_it_should(harness: Harness) -> None:
+    """INV-21."""
     cases = Cases("minted")
     rows: list[Case] = []
     for _ in range(COUNT):
@@ -122,7 +124,8 @@ def test_minted_never_exceeds_the_width_of_its_slot(harness: Harness) -> None:
 
 
 def test_inflating_the_price_costs_the_attacker_and_spares_the_victim() -> None:
-    """A dead deposit, the attacker's deposit, a gift to NAV as large as one likes, then a victim; then all leave."""
+    """INV-21: a dead deposit, the attacker's deposit, a gift to NAV as large as one likes, then a victim; then all
+    leave."""
     cases = Cases("inflation")
     entered = 0
     for _ in range(COUNT):

@@ -99,6 +99,7 @@ def check_split(side: int, price: int, skew: int, steps: list[int], scale: int) 
 
 
 def test_split_fills_never_cost_less_than_the_whole() -> None:
+    """INV-19."""
     cases = Cases("split")
     for _ in range(COUNT):
         skew, delta, scale = trade(cases)
@@ -118,7 +119,7 @@ SMALL = st.integers(10**9, 10**24)
 def test_round_trip_at_one_price_never_profits(
     price: int, half: int, share: Fraction, opens: list[Fraction], scale: int
 ) -> None:
-    """Any way up and any other way down, with the band, gives back at most what was paid."""
+    """INV-18: any way up and any other way down, with the band, gives back at most what was paid."""
     high, low = -(-price * (PPM + half) // PPM), price * (PPM - half) // PPM
     start = skew = int(share * scale)
     paid = 0

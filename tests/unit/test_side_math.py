@@ -93,6 +93,7 @@ def test_profits_are_floored_for_positions_and_ceiled_for_sides(maths: Harness) 
 def test_a_side_owes_at_least_what_its_positions_can_take(
     positions: list[tuple[int, int]], value: int, long: bool
 ) -> None:
+    """INV-04."""
     sign = 1 if long else -1
     paid = sum(side.profit(sign * shares, value, entry) for shares, entry in positions)
     total = sign * sum(shares for shares, _ in positions)
@@ -127,6 +128,7 @@ def test_open_profit_is_ceiled(maths: Harness) -> None:
 
 
 def test_deleveraging_takes_the_part_that_is_too_much_but_never_more_than_the_skew(maths: Harness) -> None:
+    """INV-25."""
     cases = Cases("fraction")
     rows: list[Case] = []
     for _ in range(COUNT):

@@ -75,12 +75,14 @@ def test_fields_do_not_overlap_and_fit_the_word(name: str) -> None:
 
 @pytest.mark.parametrize("name", [*STATE, *CONFIG, *IDS])
 def test_every_field_round_trips_at_its_extremes(name: str) -> None:
+    """INV-39."""
     for one in examples(name):
         assert type(one).unpack(one.pack()) == one
 
 
 @pytest.mark.parametrize("name", [*STATE, *CONFIG, *IDS])
 def test_one_beyond_a_field_is_refused(name: str) -> None:
+    """INV-39."""
     kind = record(name)
     for place in layout(kind):
         if place.address:
@@ -147,6 +149,7 @@ def test_packing_on_chain_gives_the_same_word(name: str, state_words: Harness, c
 
 @given(st.integers(0, 2**256 - 1), st.sampled_from([*STATE, *CONFIG]))
 def test_any_word_unpacks_and_packs_to_its_fields(word: int, name: str) -> None:
+    """INV-39."""
     kind = record(name)
     mask = 0
     for place in layout(kind):

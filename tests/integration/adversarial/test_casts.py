@@ -29,7 +29,7 @@ def rich(protocol: Protocol) -> tuple[Protocol, bytes]:
 
 
 def test_no_amount_is_too_large_to_be_refused(rich: tuple[Protocol, bytes]) -> None:
-    """Every function of a trader, each token, huge amounts: a named refusal, and nothing has moved."""
+    """INV-39: every function of a trader, each token, huge amounts: a named refusal, and nothing has moved."""
     p, account = rich
     other, before = p.account(p.trader, sub=1), everything(p)
     usdc, weth = p.tokens["USDC"].address, p.tokens["WETH"].address
@@ -111,7 +111,7 @@ def test_numbers_of_orders_beyond_their_range(rich: tuple[Protocol, bytes]) -> N
 
 
 def test_parameters_beyond_their_fields(protocol: Protocol) -> None:
-    """Every number of every setter at 2^256 − 1 and 2^255: refused, nothing stored."""
+    """INV-33: every number of every setter at 2^256 − 1 and 2^255: refused, nothing stored."""
     p = protocol
     parts = ("risk", "liquidation", "settlement", "interest", "liquidity")
     before = p.reader.words([("poolConfigs_", 1, part) for part in parts])
@@ -130,7 +130,7 @@ def test_parameters_beyond_their_fields(protocol: Protocol) -> None:
 
 
 def test_huge_numbers_in_every_argument_of_everybody(protocol: Protocol) -> None:
-    """All unsigned arguments of all functions at once: an outsider changes nothing."""
+    """INV-11: all unsigned arguments of all functions at once: an outsider changes nothing."""
     p = protocol
     before = everything(p)
     for huge in (2**255, 2**256 - 1):

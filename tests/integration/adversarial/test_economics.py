@@ -30,7 +30,7 @@ def wealth(p: Protocol, actors: list[str], accounts: list[bytes]) -> int:
 
 
 def test_liquidating_oneself_with_a_partner_does_not_pay(protocol: Protocol) -> None:
-    """Long and short against each other, one is liquidated by the other's keeper: penalty and fees are lost."""
+    """INV-17: long and short against each other, one is liquidated by the other's keeper: penalty and fees are lost."""
     p = protocol
     long, short, keeper = p.account(p.trader), p.account(p.trader, sub=1), p.account(p.trader, sub=2)
     for account, cash in ((long, 420_000), (short, 700_000)):
@@ -54,6 +54,7 @@ def test_liquidating_oneself_with_a_partner_does_not_pay(protocol: Protocol) -> 
 
 
 def test_round_trips_of_every_kind_at_one_price(protocol: Protocol) -> None:
+    """INV-18."""
     p = protocol
     one, two = p.account(p.trader), p.account(p.other_trader)
     actors, accounts = [p.trader, p.other_trader, p.keeper], [one, two, p.account(p.keeper)]
@@ -76,7 +77,7 @@ def test_round_trips_of_every_kind_at_one_price(protocol: Protocol) -> None:
 
 
 def test_a_straddle_cannot_execute_only_its_winner(protocol: Protocol) -> None:
-    """Both orders get the same first price; after the window neither can be filled any more."""
+    """INV-30: both orders get the same first price; after the window neither can be filled any more."""
     p = protocol
     long, short = p.account(p.attacker), p.account(p.attacker, sub=1)
     p.deposit(long, 10_000)
@@ -96,6 +97,7 @@ def test_a_straddle_cannot_execute_only_its_winner(protocol: Protocol) -> None:
 
 
 def test_within_the_window_both_sides_fill_at_the_first_price(protocol: Protocol) -> None:
+    """INV-17, INV-30."""
     p = protocol
     long, short = p.account(p.attacker), p.account(p.attacker, sub=1)
     p.deposit(long, 10_000)
@@ -119,7 +121,8 @@ def test_within_the_window_both_sides_fill_at_the_first_price(protocol: Protocol
 
 
 def test_a_rate_pumped_up_decays_and_is_not_paid_to_the_pumper(protocol: Protocol) -> None:
-    """Large skew for a moment, then small skew on the paid side within the dead-band: it never pays for the pump."""
+    """INV-17: large skew for a moment, then small skew on the paid side within the dead-band: it never pays for the
+    pump."""
     p = protocol
     big, small = p.account(p.attacker), p.account(p.attacker, sub=1)
     actors, accounts = [p.attacker], [big, small, p.account(p.attacker, sub=2)]
@@ -143,7 +146,8 @@ def test_a_rate_pumped_up_decays_and_is_not_paid_to_the_pumper(protocol: Protoco
 
 
 def test_the_first_depositor_cannot_inflate_the_share(protocol: Protocol) -> None:
-    """A donation before or after the victim's deposit gains the attacker nothing and costs the victim < 1e-4."""
+    """INV-21: a donation before or after the victim's deposit gains the attacker nothing and costs the victim <
+    1e-4."""
     p = protocol
     lp = p.pools["longtail"].lp
     for donated in (0, 10**3, 10**12):
@@ -197,7 +201,8 @@ def test_lps_cannot_leave_inside_a_gap(protocol: Protocol) -> None:
 
 @pytest.mark.parametrize("token", ["USDC", "WETH"])
 def test_one_wei_again_and_again(protocol: Protocol, token: str) -> None:
-    """Deposits, borrowing and withdrawals of the least amount never gain a wei, with and without debt."""
+    """INV-17, INV-18: deposits, borrowing and withdrawals of the least amount never gain a wei, with and without
+    debt."""
     p = protocol
     account, sub = p.account(p.trader), p.account(p.trader, sub=1)
     p.deposit(account, 3, token="WETH")
@@ -229,6 +234,7 @@ def test_one_wei_again_and_again(protocol: Protocol, token: str) -> None:
 
 
 def test_least_fills_again_and_again(protocol: Protocol) -> None:
+    """INV-17, INV-18."""
     p = protocol
     account = p.account(p.trader)
     p.deposit(account, 10_000)
@@ -245,6 +251,7 @@ def test_least_fills_again_and_again(protocol: Protocol) -> None:
 
 
 def test_splitting_a_liquidation_never_pays_the_keeper_more(protocol: Protocol) -> None:
+    """INV-16."""
     p = protocol
     account, keeper = p.account(p.trader), p.account(p.keeper)
     p.deposit(account, 9_500)
@@ -268,7 +275,7 @@ def test_splitting_a_liquidation_never_pays_the_keeper_more(protocol: Protocol) 
 
 
 def test_who_pays_himself_down_pays_the_penalty_too(protocol: Protocol) -> None:
-    """Keeper fees to oneself, one at a time, until the account is below the line: insurance gains."""
+    """INV-26: keeper fees to oneself, one at a time, until the account is below the line: insurance gains."""
     p = protocol
     account, own = p.account(p.attacker), p.account(p.attacker, sub=1)
     p.deposit(account, "2.8")

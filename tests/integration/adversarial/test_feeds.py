@@ -37,7 +37,7 @@ def kill(p: Protocol, symbol: str) -> None:
 
 
 def test_an_invalid_feed_is_no_shield(protocol: Protocol) -> None:
-    """The invalid leg counts at its most favourable bound and needs no margin; the other leg is closed."""
+    """INV-13: the invalid leg counts at its most favourable bound and needs no margin; the other leg is closed."""
     p = protocol
     account = below(p)
     kill(p, "BTC")
@@ -58,6 +58,7 @@ def test_an_invalid_feed_is_no_shield(protocol: Protocol) -> None:
 
 
 def test_healthy_within_the_bound_is_left_alone(protocol: Protocol) -> None:
+    """INV-12."""
     p = protocol
     account = below(p, cash=1_900)
     p.set_price("ETH", 1_862)
@@ -206,7 +207,7 @@ def states(feed: Contract, p: Protocol, state: str) -> None:
 
 @pytest.mark.parametrize("state", ["down", "grace", "up"])
 def test_sequencer_and_grace(protocol: Protocol, uptime: Contract, state: str) -> None:
-    """No liquidation unless equity < graceHealth·MM, no risk increase; deposits, and closes once up."""
+    """INV-28: no liquidation unless equity < graceHealth·MM, no risk increase; deposits, and closes once up."""
     p = protocol
     below_line, deep = p.account(p.trader), p.account(p.other_trader)
     p.deposit(below_line, 1_000)
@@ -226,9 +227,12 @@ def test_sequencer_and_grace(protocol: Protocol, uptime: Contract, state: str) -
     flags = {"down": 8, "grace": 16}
     if state == "up":
         p.withdraw(below_line, 1)
+        p.order_book.transact("cancelOrder", p.place(below_line, "ETH", "0.1")[0], sender=p.trader)
     else:
         with reverts_with("PriceRefused", 1, flags[state]):
             p.withdraw(below_line, 1)
+        with reverts_with("PriceRefused", 1, flags[state]):
+            p.place(below_line, "ETH", "0.1")
     order, _ = p.place(below_line, "ETH", -2, reduce_only=True)
     due(p, order)
     if state == "down":
@@ -239,6 +243,7 @@ def test_sequencer_and_grace(protocol: Protocol, uptime: Contract, state: str) -
 
 
 def test_grace_ends_by_itself(protocol: Protocol, uptime: Contract) -> None:
+    """INV-28."""
     p = protocol
     account = p.account(p.trader)
     p.deposit(account, 1_000)
@@ -255,7 +260,7 @@ def test_grace_ends_by_itself(protocol: Protocol, uptime: Contract) -> None:
 
 
 def test_no_liquidation_at_the_prices_of_the_last_check(protocol: Protocol) -> None:
-    """An account that passed a check is safe until some price is published after it, whatever else changes."""
+    """INV-13: an account that passed a check is safe until some price is published after it, whatever else changes."""
     p = protocol
     account = p.account(p.trader)
     p.deposit(account, 1_000)
@@ -285,7 +290,7 @@ def test_the_check_of_a_fill_does_not_cover_the_latest_price(protocol: Protocol)
 
 
 def test_a_margin_check_cannot_be_repeated_as_a_shield(protocol: Protocol) -> None:
-    """Who is below IM passes no check, so lastCheck stays."""
+    """INV-13: who is below IM passes no check, so lastCheck stays."""
     p = protocol
     account = p.account(p.trader)
     p.deposit(account, 1_000)

@@ -28,6 +28,7 @@ def opened(world: HostilePool, account: bytes, size: int) -> None:
 
 @pytest.mark.parametrize("bps", [1, 100, 10_000])
 def test_a_token_that_charges_on_transfer_is_detected(protocol: Protocol, bps: int) -> None:
+    """INV-35."""
     p = protocol
     world = hostile_pool(p, "HookToken", "FeeOnTransferToken", bps)
     token, account = world.collateral, world.account(p.trader)
@@ -69,7 +70,8 @@ def test_a_rebase_shows_as_a_balance_below_the_ledger_and_stops_nothing_else(pro
 
 @pytest.mark.parametrize("listed", ["owner", "keeper", "clearinghouse"])
 def test_a_blacklist_cannot_stop_a_liquidation(protocol: Protocol, listed: str) -> None:
-    """No token moves in a liquidation, so none can refuse it: by its owner, its keeper or the ledger itself."""
+    """INV-13, INV-35: no token moves in a liquidation, so none can refuse it: by its owner, its keeper or the ledger
+    itself."""
     p = protocol
     world = hostile_pool(p, "BlacklistToken", "BlacklistToken")
     account = world.account(p.trader)
@@ -96,6 +98,7 @@ def test_a_blacklist_cannot_stop_a_liquidation(protocol: Protocol, listed: str) 
 
 
 def test_a_blacklisted_claimant_blocks_only_himself(protocol: Protocol) -> None:
+    """INV-35."""
     p = protocol
     world = hostile_pool(p, "BlacklistToken", "HookToken")
     account, keeper = world.account(p.trader), p.account(p.keeper, "longtail")
@@ -115,6 +118,7 @@ def test_a_blacklisted_claimant_blocks_only_himself(protocol: Protocol) -> None:
 
 @pytest.mark.parametrize(("mode", "error"), [(1, "UnexpectedAmount"), (2, "TransferFailed"), (3, "Refused"), (4, None)])
 def test_a_token_that_lies_on_deposit(protocol: Protocol, mode: int, error: str | None) -> None:
+    """INV-35."""
     p = protocol
     world = hostile_pool(p, "HookToken", "LyingToken")
     token, account = world.collateral, world.account(p.trader)
@@ -133,7 +137,8 @@ def test_a_token_that_lies_on_deposit(protocol: Protocol, mode: int, error: str 
 
 @pytest.mark.parametrize("mode", [1, 2, 3, 4])
 def test_a_token_that_lies_later_blocks_only_its_own_withdrawal(protocol: Protocol, mode: int) -> None:
-    """Positions close, the account is liquidated, the settlement asset leaves: whatever the collateral's token does."""
+    """INV-13, INV-35: positions close, the account is liquidated, the settlement asset leaves: whatever the
+    collateral's token does."""
     p = protocol
     world = hostile_pool(p, "HookToken", "LyingToken")
     token, account = world.collateral, world.account(p.trader)

@@ -12,6 +12,7 @@ from plimsoll.units import WAD
 
 
 def test_wiping_out_one_pool_leaves_the_other_to_the_wei(protocol: Protocol) -> None:
+    """INV-11."""
     p = protocol
     long, short, bystander = (p.account(actor, "longtail") for actor in (p.trader, p.other_trader, p.lp))
     major = p.account(p.trader)
@@ -79,7 +80,7 @@ def test_collateral_of_one_pool_is_unknown_in_the_other(protocol: Protocol) -> N
 
 
 def test_donations_change_nothing(protocol: Protocol) -> None:
-    """Tokens and ether sent to any contract: no ledger, price of a share or limit moves."""
+    """INV-01: tokens and ether sent to any contract: no ledger, price of a share or limit moves."""
     p = protocol
     account = p.account(p.trader)
     p.deposit(account, 5_000)

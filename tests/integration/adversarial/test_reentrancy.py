@@ -145,6 +145,7 @@ def trade(world: HostilePool, account: bytes, size: int) -> None:
 
 
 def test_every_function_is_shut_from_every_call_site(world: HostilePool) -> None:
+    """INV-34."""
     p, caller = world.p, Caller(world.p)
     world.fund(world.settlement, caller.address, 10**12)
     every = targets(world)
