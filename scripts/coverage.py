@@ -16,6 +16,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -24,7 +25,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tests.support.coverage_parts import Limits, Part, run_parts, stored_parts, test_files
+from tests.support.coverage_parts import Limits, Part, files_below, run_parts, stored_parts
 from tests.support.source_maps import Found, locate
 
 from plimsoll.chain.artifacts import compile_contracts, repository_root
@@ -48,6 +49,8 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--seconds", type=int, default=1_800, metavar="S", help="most time of a test file")
     options = parser.parse_args(arguments)
+    # So that a test file which is running ends with this process.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     root = repository_root()
     folder = root / FOLDER
     kept = folder / "parts"
@@ -58,7 +61,9 @@ def main(arguments: Sequence[str]) -> int:
             parts = stored_parts(kept)
         else:
             limits = Limits(options.memory, options.seconds)
-            parts = run_parts(root, kept, test_files(root, options.tests), limits, lambda line: print(line, flush=True))
+            parts = run_parts(
+                root, kept, files_below(root, options.tests), limits, lambda line: print(line, flush=True)
+            )
         _report_python(root, folder, kept, parts)
         _report_contracts(root, folder, kept, parts)
     except (PlimsollError, FileNotFoundError) as error:
@@ -70,7 +75,7 @@ def main(arguments: Sequence[str]) -> int:
 def _report_parts(root: Path, parts: Sequence[Part]) -> int:
     failed = [part for part in parts if part.code]
     without = [part.file for part in parts if not part.steps]
-    missing = sorted(set(test_files(root, ["tests"])) - {part.file for part in parts})
+    missing = sorted(set(files_below(root, ["tests"])) - {part.file for part in parts})
     seconds, memory = sum(part.seconds for part in parts), max((part.memory_mb for part in parts), default=0)
     print(f"{len(parts)} test files, {seconds // 60} minutes, at most {memory:,} MB")
     for what, names in (("not run", missing), ("Python only", without)):

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from tests.support.coverage import ENVIRONMENT
 
-__all__ = ["Limits", "Part", "run_parts", "stored_parts", "test_files"]
+__all__ = ["Limits", "Part", "files_below", "run_parts", "stored_parts"]
 
 SHARED = ("contracts", "src", "deployments", "tests/support")
 SUFFIXES = {".sol", ".py", ".yaml", ".yml", ".csv", ".j2", ".css"}
@@ -60,7 +60,7 @@ def slug(file: str) -> str:
     return file.removesuffix(".py").replace("/", ".")
 
 
-def test_files(root: Path, chosen: Iterable[str]) -> list[str]:
+def files_below(root: Path, chosen: Iterable[str]) -> list[str]:
     """Test files under the given files and folders, relative to the root; the benchmark is none.
 
     :raises FileNotFoundError: there is no such file or folder.
@@ -84,7 +84,7 @@ def run_parts(root: Path, folder: Path, files: Sequence[str], limits: Limits, sa
     """Runs what is not done yet, and drops what is kept of other states; gives every part that counts."""
     folder.mkdir(parents=True, exist_ok=True)
     shared = _digest(root, (path for name in SHARED for path in sorted((root / name).rglob("*"))))
-    keys = {name: _digest(root, _own(root, name), shared) for name in test_files(root, ["tests"])}
+    keys = {name: _digest(root, _own(root, name), shared) for name in files_below(root, ["tests"])}
     done: dict[str, Part] = {}
     for part in stored_parts(folder):
         if keys.get(part.file) == part.key and (part.code == 0 or part.file not in files):
@@ -124,7 +124,6 @@ def _digest(root: Path, files: Iterable[Path], start: str = "") -> str:
 
 def _drop(folder: Path, name: str) -> None:
     for old in folder.glob(f"{name}.*"):
-        # `tests.unit.test_x.*` is not `tests.unit.test_x_y.*`
         old.unlink()
 
 

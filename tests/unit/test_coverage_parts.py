@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.support import coverage_parts
-from tests.support.coverage_parts import Limits, Part, run_parts, stored_parts
+from tests.support.coverage_parts import Limits, Part, files_below, run_parts, stored_parts
 from tests.support.source_maps import counters, places
 
 FILES = ("tests/unit/test_a.py", "tests/unit/test_a_b.py", "tests/keeper/test_c.py")
@@ -47,15 +47,15 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> Runs:
 
 
 def measured(root: Path) -> list[Part]:
-    return run_parts(root, root / "build", coverage_parts.test_files(root, ["tests"]), LIMITS, lambda line: None)
+    return run_parts(root, root / "build", files_below(root, ["tests"]), LIMITS, lambda line: None)
 
 
-def test_files_are_found_below_folders_without_the_benchmark(root: Path) -> None:
-    assert coverage_parts.test_files(root, ["tests"]) == sorted(FILES)
-    both = coverage_parts.test_files(root, ["tests/unit/test_a.py", "tests/unit"])
+def files_below_are_found_below_folders_without_the_benchmark(root: Path) -> None:
+    assert files_below(root, ["tests"]) == sorted(FILES)
+    both = files_below(root, ["tests/unit/test_a.py", "tests/unit"])
     assert both == ["tests/unit/test_a.py", "tests/unit/test_a_b.py"]
     with pytest.raises(FileNotFoundError, match="no_such"):
-        coverage_parts.test_files(root, ["tests/no_such"])
+        files_below(root, ["tests/no_such"])
 
 
 def test_what_is_done_is_not_run_again(root: Path, runs: Runs) -> None:
