@@ -237,7 +237,7 @@ def test_a_position_of_a_closed_epoch_in_orders_and_liquidation(protocol: Protoc
 
 @pytest.mark.parametrize("seed", range(4))
 def test_random_histories_against_the_loop(protocol: Protocol, seed: int) -> None:
-    """INV-03, INV-25: many accounts, both sides, several events in a row; new positions between them."""
+    """INV-03, INV-04, INV-25: many accounts, both sides, several events in a row; new positions between them."""
     p = protocol
     rng = random.Random(f"deleverage {seed}")
     every = accounts(p, 7)
