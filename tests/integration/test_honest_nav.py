@@ -45,7 +45,7 @@ def test_closing_everything_without_fees_leaves_cash_of_nav(protocol: Protocol, 
         nav = p.nav()
     p.anvil.set_next_timestamp(at)
     receipt = p.order_book.transact("executeOrders", items, p.account(p.keeper), sender=p.keeper)
-    assert len(receipt.named("OrderFilled")) == len(SIZES)
+    assert len(receipt.named("Filled")) == len(SIZES)
     ledger = p.ledger()
     assert all(p.account_word(account).markets == 0 for account in accounts)
     assert 0 <= ledger.cash - nav <= len(SIZES) + 3
