@@ -1,9 +1,10 @@
 """Measures what the tests reach of `src/plimsoll` and of `contracts/`; prints tables and writes `build/coverage/`.
 
-Usage: python scripts/coverage.py [--again] [--afresh] [--memory MB] [--seconds S] [test files or folders]
+Usage: python scripts/coverage.py [--again] [--afresh] [--document] [--memory MB] [--seconds S] [tests]
 
 Test files run one after the other, see `tests/support/coverage_parts.py`; what is done is kept, and a second run goes
-on with what is left. `--again` reports what is kept, without tests; `--afresh` forgets it first.
+on with what is left. `--again` reports what is kept, without tests; `--afresh` forgets it first;
+`--document` writes the figures into `docs/coverage.md`.
 
 Python: lines and branches by coverage.py. Contracts: the tests run on chains that record steps, see
 `tests/support/tracing.py`; program counters become functions and lines through the source maps of the very code that
@@ -25,6 +26,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from tests.support.coverage_document import write_document
 from tests.support.coverage_parts import Limits, Part, files_below, run_parts, stored_parts
 from tests.support.source_maps import Found, locate
 
@@ -48,6 +50,7 @@ def main(arguments: Sequence[str]) -> int:
         "--memory", type=int, default=8_000, metavar="MB", help="most memory of a test file and its nodes"
     )
     parser.add_argument("--seconds", type=int, default=1_800, metavar="S", help="most time of a test file")
+    parser.add_argument("--document", action="store_true", help="write the figures into docs/coverage.md")
     options = parser.parse_args(arguments)
     # So that a test file which is running ends with this process.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
@@ -66,6 +69,11 @@ def main(arguments: Sequence[str]) -> int:
             )
         _report_python(root, folder, kept, parts)
         _report_contracts(root, folder, kept, parts)
+        if options.document:
+            read = [
+                json.loads((folder / name).read_text(encoding="utf-8")) for name in ("python.json", "contracts.json")
+            ]
+            write_document(root / "docs" / "coverage.md", read[0], read[1])
     except (PlimsollError, FileNotFoundError) as error:
         print(f"coverage: {error}", file=sys.stderr)
         return 1
