@@ -101,9 +101,7 @@ contract OrderBook is IOrderBook, Ownable2Step {
         uint256 priceTime = block.timestamp + rules.settlementDelay();
         _checkExpiry(expiry, priceTime);
         // No fee parameter may stand in the way of closing: whoever pays less executes it himself.
-        require(
-            reduceOnly || keeperFee >= rules.minKeeperFee(), KeeperFeeTooLow(keeperFee, rules.minKeeperFee())
-        );
+        require(reduceOnly || keeperFee >= rules.minKeeperFee(), KeeperFeeTooLow(keeperFee, rules.minKeeperFee()));
         Queue storage queue = _queues[account][market];
         QueueWord word = queue.word;
         require(word.count() < MAX_PENDING, QueueFull(account, market, MAX_PENDING));
