@@ -81,6 +81,9 @@ LEDGER: Mapping[str, tuple[str, Callable[..., tuple[Any, ...]]]] = {
     "offer_ownership": ("offerOwnership", lambda to: (address(to),)),
     "take_ownership": ("takeOwnership", lambda: ()),
     "set_guardian": ("setGuardian", lambda to: (address(to),)),
+    "set_pool": ("setPool", lambda pool, params: (pool, params.to_struct())),
+    "set_market": ("setMarket", lambda market, params: (market, params.to_struct())),
+    "set_collateral": ("setCollateral", lambda pool, params: (pool, params.to_struct())),
 }
 """Entry points of the Clearinghouse: name there, and arguments as its ABI takes them."""
 
@@ -131,6 +134,8 @@ TOKENS: Mapping[str, tuple[str, Callable[..., tuple[Any, ...]]]] = {
     "approve_token": ("approve", lambda spender, amount: (address(spender), amount)),
     "give_token": ("transfer", lambda to, amount: (address(to), amount)),
     "blacklist": ("setBlacklisted", lambda holder, listed: (address(holder), listed)),
+    "set_transfer_fee": ("setFeeBps", lambda bps: (bps,)),
+    "set_token_refuses": ("setMode", lambda refuses: (3 if refuses else 0,)),
 }
 """Calls of a token; the model's first argument is its address."""
 
@@ -139,6 +144,12 @@ FEEDS: Mapping[str, tuple[str, Callable[..., tuple[Any, ...]]]] = {
     "set_feed_answers": ("setMode", lambda answers: (0 if answers else 1,)),
 }
 """Calls of a feed; the model's first argument is its address."""
+
+UPTIME: Mapping[str, tuple[str, Callable[..., tuple[Any, ...]]]] = {
+    "set_sequencer_status": ("set", lambda down, since: (int(down), since)),
+    "set_sequencer_answers": ("setBroken", lambda answers: (not answers,)),
+}
+"""Calls of the uptime feed of the sequencer."""
 
 
 class Translator:
@@ -172,6 +183,9 @@ class Translator:
         if name in TOKENS or name in FEEDS:
             fn, translate = TOKENS.get(name) or FEEDS[name]
             return self._world.entry(self._names[args[0]], fn), translate(*args[1:])
+        if name in UPTIME:
+            fn, translate = UPTIME[name]
+            return self._world.entry("sequencer", fn), translate(*args)
         if name == "multicall":
             entry = self._world.entry("clearinghouse", "multicall")
             inner = [self.data(Action(one, action.caller, values)) for one, values in args[0]]

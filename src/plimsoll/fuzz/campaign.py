@@ -206,4 +206,5 @@ def cast_of(world: World) -> Cast:
 
     a = world.actors
     owner, guardian, thief = numbers((a.owner, a.guardian, a.thief))
-    return Cast(owner, guardian, thief, numbers(a.traders), numbers(a.lps), numbers(a.keepers))
+    hostile = {int(world.token(name), 16): mock for name, mock in world.setting.token_contracts.items()}
+    return Cast(owner, guardian, thief, numbers(a.traders), numbers(a.lps), numbers(a.keepers), hostile)

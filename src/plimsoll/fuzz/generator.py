@@ -7,17 +7,17 @@ aim.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from plimsoll.fuzz.choices import Choices
-from plimsoll.fuzz.governing import Governing
+from plimsoll.fuzz.outages import Outages
 from plimsoll.fuzz.population import Cast, Take
 from plimsoll.model.engine.state import State
 
 __all__ = ["Cast", "Generator"]
 
 
-class Generator(Governing):
+class Generator(Outages):
     """Decodes one example from bytes."""
 
     def __init__(self, cast: Cast, state: State, take: Take, choices: Choices) -> None:
@@ -61,6 +61,19 @@ class Generator(Governing):
             (2, self.break_feed),
             (2, self.multicall),
             (2, self.change_base_fee),
+            (2, self.set_pool),
+            (3, self.set_market),
+            (2, self.set_collateral),
+            *self._troubles(),
         ):
             menu += [choice] * weight
         return menu
+
+    def _troubles(self) -> Iterator[tuple[int, Callable[[], object]]]:
+        """What can go wrong in this world."""
+        if any(one.secondary for one in self.state.assets.values()):
+            yield 6, self.deviate
+        if self.state.sequencer.feed:
+            yield 4, self.sequencer
+        if self.cast.hostile:
+            yield 4, self.misbehave

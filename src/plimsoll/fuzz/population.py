@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from plimsoll.fuzz.choices import Choices
 from plimsoll.fuzz.session import Step
@@ -23,7 +23,7 @@ OFTEN = 12
 
 @dataclass(frozen=True, slots=True)
 class Cast:
-    """Who acts; addresses as numbers."""
+    """Who acts; addresses as numbers. `hostile` names the mock that stands for a token, by the token's address."""
 
     owner: int
     guardian: int
@@ -31,6 +31,7 @@ class Cast:
     traders: Sequence[int]
     lps: Sequence[int]
     keepers: Sequence[int]
+    hostile: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def everybody(self) -> Sequence[int]:
@@ -56,6 +57,10 @@ class Population:
 
     steps = 0
     """Steps taken so far."""
+
+    def resume(self, choices: Choices) -> None:
+        """Goes on with other choices, from where it is."""
+        self._c = choices
 
     # ── taking steps ───────────────────────────────────────────────────────
 

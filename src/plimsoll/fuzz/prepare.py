@@ -7,7 +7,7 @@ sequencer, owner) is replaced by mocks and by the deployer.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from plimsoll.chain.anvil import Anvil
 from plimsoll.chain.artifacts import Artifacts, compile_contracts, repository_root
 from plimsoll.chain.contract import Contract
 from plimsoll.chain.contract import deploy as create
+from plimsoll.chain.signer import Sender
 from plimsoll.deploy.book import Book
 from plimsoll.deploy.create import create_address
 from plimsoll.deploy.deploy import deploy
@@ -27,11 +28,13 @@ from plimsoll.deploy.deployment import Deployment, PoolHandles, deployed_contrac
 from plimsoll.deploy.document import Document
 from plimsoll.deploy.parameters import Parameters
 from plimsoll.deploy.structs import native
+from plimsoll.fuzz.driver import FuzzError
 from plimsoll.fuzz.state import ChainState, load_state, save_state, slim
 from plimsoll.model.words import AccountId
 
 __all__ = ["Actors", "Prepared", "Setting", "prepare"]
 
+DAY = 86_400
 START = 1_750_000_000
 """Time of the first block."""
 DEPLOYER = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
@@ -41,6 +44,9 @@ ETHER_EACH = 10_000 * ETHER
 TOKENS_EACH = 10**9
 """Whole tokens of every kind that every actor has."""
 NO_LIMIT = (1 << 256) - 1
+SECONDARY = {"max_age": "10 min", "max_deviation": "3 %", "timeout": "20 min"}
+GRACE = "10 min"
+WHY = "of the fuzzed world"
 GAS_LIMIT = 10**12
 CACHE = Path("build", "fuzz")
 
@@ -54,6 +60,8 @@ class Setting:
     :param token_contracts: mock that stands for a token, by its name in the file: `{"USDC": "HookToken"}`. Its
         constructor takes name, symbol and decimals.
     :param overrides: other values at dotted paths of the file, see `Document.with_values`.
+    :param secondary: whether each asset with a feed has a settable feed that it is compared with.
+    :param sequencer: whether there is an uptime feed, settable too.
     """
 
     path: Path | None = None
@@ -63,6 +71,13 @@ class Setting:
     traders: int = 4
     lps: int = 2
     keepers: int = 2
+    secondary: bool = False
+    sequencer: bool = False
+
+    @property
+    def mocks(self) -> tuple[str, ...]:
+        """Contracts that the deployer creates before all others: stand-ins of tokens, then the uptime feed."""
+        return (*self.token_contracts.values(), *(("MockSequencerFeed",) if self.sequencer else ()))
 
     @property
     def actors(self) -> Actors:
@@ -85,8 +100,16 @@ class Setting:
         document = Document.read(path)
         tokens, assets = document.data.get("tokens", {}), document.data.get("assets", {})
         overrides: dict[str, Any] = {"roles": {"guardian": _address("guardian")}, "sequencer": None}
+        if self.sequencer:
+            feed = create_address(DEPLOYER, len(self.token_contracts))
+            overrides["sequencer"] = {"feed": feed, "grace": {"value": GRACE, "why": WHY}}
         overrides |= {f"tokens.{name}.address": None for name in tokens}
         overrides |= {f"assets.{name}.{key}": None for name in assets for key in ("feed", "secondary")}
+        if self.secondary:
+            fed = [name for name, asset in assets.items() if asset.get("kind") == "chainlink"]
+            for nonce, name in enumerate(fed, len(self.mocks)):
+                terms = {key: {"value": value, "why": WHY} for key, value in SECONDARY.items()}
+                overrides[f"assets.{name}.secondary"] = {"feed": create_address(DEPLOYER, nonce), **terms}
         for nonce, name in enumerate(self.token_contracts):
             overrides[f"tokens.{name}.address"] = create_address(DEPLOYER, nonce)
         if self.settlement_decimals is not None:
@@ -145,9 +168,10 @@ def prepare(setting: Setting, *, cached: bool = True) -> Prepared:
 
 def _artifacts(root: Path, setting: Setting) -> Artifacts:
     found = deployed_contracts(root)
-    if not setting.token_contracts:
+    names = set(setting.mocks) | ({"MockAggregator"} if setting.secondary else set())
+    if not names:
         return found
-    only = [f"contracts/mocks/{name}.sol" for name in sorted(set(setting.token_contracts.values()))]
+    only = [f"contracts/mocks/{name}.sol" for name in sorted(names)]
     more = compile_contracts(root, only=only, quiet=True)
     return Artifacts(root, {**more.contracts, **found.contracts}, found.warnings)
 
@@ -170,10 +194,20 @@ def _build(setting: Setting, parameters: Parameters, artifacts: Artifacts) -> tu
         chain_id=chain, timestamp=START, base_fee=0, gas_price=0, gas_limit=GAS_LIMIT, block_interval=1
     ) as anvil:
         sender = anvil.sender(0)
+        # Their addresses follow from their order.
+        minted = []
         for name, contract in setting.token_contracts.items():
             token = parameters.tokens[name]
-            made = create(artifacts.artifact(contract), token.name, name, token.decimals, sender=sender)
-            made.transact("mint", DEPLOYER, TOKENS_EACH * 10**token.decimals)
+            artifact = artifacts.artifact(contract)
+            # What a mock takes beyond name, symbol and decimals says how it misbehaves: not yet.
+            more = (0,) * (len(_inputs(artifact.abi)) - 3)
+            made = create(artifact, token.name, name, token.decimals, *more, sender=sender)
+            minted.append((made, TOKENS_EACH * 10**token.decimals))
+        if setting.sequencer:
+            create(artifacts.artifact("MockSequencerFeed"), START - DAY, sender=sender)
+        _secondaries(parameters, artifacts, sender)
+        for made, amount in minted:
+            made.transact("mint", DEPLOYER, amount)
         deployment = deploy(sender, parameters, artifacts=artifacts)
         _fund(anvil, deployment, setting.actors)
         for name in deployment.pools:
@@ -184,6 +218,22 @@ def _build(setting: Setting, parameters: Parameters, artifacts: Artifacts) -> tu
             anvil.set_balance(actor, ETHER_EACH)
         dump = bytes.fromhex(str(anvil.rpc.request("anvil_dumpState"))[2:])
         return slim(dump), deployment.book
+
+
+def _inputs(abi: Sequence[Mapping[str, Any]]) -> Sequence[Any]:
+    """Parameters of a constructor."""
+    found: Sequence[Any] = next((item["inputs"] for item in abi if item["type"] == "constructor"), ())
+    return found
+
+
+def _secondaries(parameters: Parameters, artifacts: Artifacts, sender: Sender) -> None:
+    """A settable feed with the listing price for each asset that has a secondary source."""
+    fed = [(asset, asset.secondary) for asset in parameters.assets.values() if asset.secondary is not None]
+    made = [create(artifacts.artifact("MockAggregator"), asset.feed_decimals, sender=sender) for asset, _ in fed]
+    for (asset, secondary), feed in zip(fed, made, strict=True):
+        if feed.address != secondary.feed:
+            raise FuzzError(f"a secondary feed is at {feed.address}, not at {secondary.feed}")
+        feed.transact("push", asset.price.value // 10 ** (18 - asset.feed_decimals), START)
 
 
 def _fund(anvil: Anvil, deployment: Deployment, actors: Actors) -> None:

@@ -20,7 +20,7 @@ from plimsoll.fuzz.world import World
 from plimsoll.model.engine.actions import Action, Result, apply
 from plimsoll.model.engine.state import State
 
-__all__ = ["Disagreement", "Session", "Step"]
+__all__ = ["Disagreement", "Session", "Step", "Stray"]
 
 
 class Disagreement(PlimsollError, AssertionError):
@@ -34,6 +34,17 @@ class Step:
     action: Action
     time: int
     base_fee: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Stray:
+    """A call outside the specification, which therefore changes nothing that it describes; addresses as numbers, time
+    in seconds."""
+
+    sender: int
+    to: int
+    data: bytes
+    time: int
 
 
 class Session:
@@ -71,6 +82,12 @@ class Session:
         self._waiting: list[tuple[Step, Result, list[Cell]]] = []
         self._touched: set[tuple[str, Any]] = set()
 
+    def restart(self) -> None:
+        """The model begins anew and nothing is planned; the chain is whoever calls this to put back."""
+        self.state = self.start
+        self._waiting = []
+        self._touched = set()
+
     # ── one at a time ──────────────────────────────────────────────────────
 
     def act(self, step: Step) -> Result:
@@ -99,6 +116,16 @@ class Session:
         self._touched.update(changes(before, result.state))
         self._compare(step, result, outcome, [], [])
         return result
+
+    def stray(self, call: Stray) -> Outcome:
+        """Takes a call on the chain alone.
+
+        :raises Disagreement: it went through and changed storage.
+        """
+        outcome = self.world.driver.step(Call(address(call.sender), address(call.to), call.data, call.time))
+        if outcome.success:
+            self.settle()
+        return outcome
 
     # ── many at once ───────────────────────────────────────────────────────
 

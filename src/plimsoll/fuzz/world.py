@@ -8,7 +8,8 @@
         (outcome,) = world.driver.flush()
         assert AccountWord.unpack(outcome.words[0]).raw_cash == 1_000 * WAD
 
-Contracts are called `clearinghouse`, `order_book`, `hub`, `lens`, `token:USDC`, `feed:ETH`, `pool:majors`.
+Contracts are called `clearinghouse`, `order_book`, `hub`, `lens`, `token:USDC`, `feed:ETH`, `pool:majors`; where the
+setting asks for them also `secondary:ETH` and `sequencer`.
 """
 
 from __future__ import annotations
@@ -222,4 +223,16 @@ class World:
             found[f"token:{name}"] = Contract(
                 plain.rpc, plain.address, abi, errors=plain.errors, events=plain.events, name=name
             )
+        parameters = deployment.parameters
+        extra = {
+            f"secondary:{name}": ("MockAggregator", asset.secondary.feed)
+            for name, asset in parameters.assets.items()
+            if asset.secondary is not None
+        }
+        if parameters.sequencer is not None:
+            extra["sequencer"] = "MockSequencerFeed", parameters.sequencer.feed
+        hub = deployment.hub
+        for name, (mock, address) in extra.items():
+            abi = self.artifacts.artifact(mock).abi
+            found[name] = Contract(hub.rpc, address, abi, errors=hub.errors, events=hub.events, name=name)
         return found

@@ -4,7 +4,7 @@ They read model states, which equal the chain's word by word. `check` gives one 
 checked after every action on what it touched; what needs a valuation of all accounts (`deep`) is checked now and then.
 """
 
-from plimsoll.fuzz.invariants import closing, conduct, sums, valuation
+from plimsoll.fuzz.invariants import closing, conduct, leveraging, sums, valuation
 from plimsoll.fuzz.invariants.registry import DEEP, INVARIANTS, Transition, check, deep
 from plimsoll.fuzz.invariants.sums import ledger_identities
 
@@ -17,6 +17,7 @@ __all__ = [
     "conduct",
     "deep",
     "ledger_identities",
+    "leveraging",
     "sums",
     "valuation",
 ]

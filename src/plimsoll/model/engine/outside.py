@@ -7,6 +7,7 @@ import dataclasses
 from plimsoll.model.engine import tokens
 from plimsoll.model.engine.draft import Draft, Refusal, require
 from plimsoll.model.engine.feeds import Feed, Round, Sequencer
+from plimsoll.model.engine.state import Token
 
 __all__ = [
     "approve_token",
@@ -15,7 +16,10 @@ __all__ = [
     "mint_token",
     "push_round",
     "set_feed_answers",
+    "set_sequencer_answers",
     "set_sequencer_status",
+    "set_token_refuses",
+    "set_transfer_fee",
 ]
 
 
@@ -42,6 +46,12 @@ def set_sequencer_status(d: Draft, caller: int, down: bool, since: int) -> None:
     d.sequencer = Sequencer(old.feed, old.grace, old.answers, down, since)
 
 
+def set_sequencer_answers(d: Draft, caller: int, answers: bool) -> None:
+    """The uptime feed begins or ceases to answer."""
+    del caller
+    d.sequencer = dataclasses.replace(d.sequencer, answers=answers)
+
+
 def mint_token(d: Draft, caller: int, token: int, to: int, amount: int) -> None:
     """A test token is minted, native units."""
     del caller
@@ -62,8 +72,25 @@ def give_token(d: Draft, caller: int, token: int, to: int, amount: int) -> None:
 def blacklist(d: Draft, caller: int, token: int, holder: int, listed: bool) -> None:
     """A token refuses a holder from now on, or no longer."""
     del caller
-    old = d.tokens.get(token)
-    if old is None:
-        raise Refusal("UnknownToken", 0, token)
+    old = _token(d, token)
     holders = old.blacklist | {holder} if listed else old.blacklist - {holder}
     d.put("tokens", token, dataclasses.replace(old, blacklist=holders))
+
+
+def set_transfer_fee(d: Draft, caller: int, token: int, bps: int) -> None:
+    """A token takes a fee on transfers from now on, 1e-4."""
+    del caller
+    d.put("tokens", token, dataclasses.replace(_token(d, token), fee_bps=bps))
+
+
+def set_token_refuses(d: Draft, caller: int, token: int, refuses: bool) -> None:
+    """A token refuses every transfer from now on, or no longer."""
+    del caller
+    d.put("tokens", token, dataclasses.replace(_token(d, token), refuses=refuses))
+
+
+def _token(d: Draft, token: int) -> Token:
+    found: Token | None = d.tokens.get(token)
+    if found is None:
+        raise Refusal("UnknownToken", 0, token)
+    return found

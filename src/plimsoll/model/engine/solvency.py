@@ -242,6 +242,7 @@ def fund_insurance(d: Draft, caller: int, pool: int, amount: int) -> None:
     require(amount != 0, "ZeroAmount")
     p = load_pool(d, pool)
     credit = _credit(p, amount)
+    require(p.insurance + credit <= MAX_256, "Panic", 0x11)
     p.insurance += credit
     save_pool(d, p)
     set_held(d, pool, p.terms.token, credit)

@@ -217,11 +217,13 @@ class Queue:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """An ERC-20 and how it misbehaves: a fee on transfers (1e-4, rounded up) and holders that it refuses to touch."""
+    """An ERC-20 and how it misbehaves: a fee on transfers (1e-4, rounded up), holders that it refuses to touch, and
+    whether it refuses every transfer."""
 
     decimals: int
     fee_bps: int = 0
     blacklist: frozenset[int] = frozenset()
+    refuses: bool = False
 
 
 # ── everything ───────────────────────────────────────────────────────────────

@@ -24,6 +24,7 @@ def approve(d: Draft, token: int, owner: int, spender: int, amount: int) -> None
 def pull(d: Draft, token: int, owner: int, amount: int) -> None:
     """Pulls `amount` from `owner` into the Clearinghouse and requires that exactly this much arrives."""
     me = d.clearinghouse
+    require(not d.tokens[token].refuses, "Refused")
     allowed = d.allowances.get((token, owner, me), 0)
     if allowed < amount:
         raise Refusal("ERC20InsufficientAllowance", me, allowed, amount)
@@ -37,6 +38,7 @@ def pull(d: Draft, token: int, owner: int, amount: int) -> None:
 
 def push(d: Draft, token: int, to: int, amount: int) -> None:
     """Sends `amount` of the Clearinghouse's tokens to `to`."""
+    require(not d.tokens[token].refuses, "Refused")
     if to == 0:
         raise Refusal("ERC20InvalidReceiver", 0)
     move(d, token, d.clearinghouse, to, amount)
@@ -45,11 +47,13 @@ def push(d: Draft, token: int, to: int, amount: int) -> None:
 def move(d: Draft, token: int, source: int, to: int, amount: int) -> None:
     """A transfer, as the token performs it."""
     kind = d.tokens[token]
+    require(not kind.refuses, "Refused")
     if kind.blacklist:
         for holder in (source, to):
             require(holder not in kind.blacklist, "Blacklisted", holder)
     balances = d.own("balances")
     if kind.fee_bps:
+        require(amount * kind.fee_bps + BPS - 1 <= INFINITE, "Panic", 0x11)
         fee = -(-amount * kind.fee_bps // BPS)
         _debit(balances, token, source, fee)
         amount -= fee
