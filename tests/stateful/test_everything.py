@@ -1,7 +1,11 @@
 """Everything that a person can do, in any order, on specification and chain at once.
 
 After each step the outcome (with the exact error), every storage word that should have changed, and every invariant
-are compared. At the end all of storage is, and then everybody leaves.
+are compared. At the end all of storage is, and then everybody leaves (INV-40).
+
+Somebody who has nothing tries random selectors with random call data, and changes nothing (INV-32). In the worlds of 2,
+6 and 8 decimals tokens take fees, refuse holders or refuse everything (INV-35); in that of 18 they call back at every
+transfer, and whatever they call while the lock is held changes nothing (INV-34).
 """
 
 from __future__ import annotations
