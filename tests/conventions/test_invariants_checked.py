@@ -1,5 +1,5 @@
-"""Every invariant of `docs/invariants.md` has code under its id: what runs after each fuzzed action, or a test file that
-carries it. What waits for a feature is listed, with the feature."""
+"""Every invariant of `docs/invariants.md` has code under its id: what runs after each fuzzed action, or a test file
+that carries it. What waits for a feature is listed, with the feature."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ def test_every_invariant_has_code_under_its_id() -> None:
 def test_the_check_finds_what_is_wrong() -> None:
     tests = carried()
     assert "INV-31 has no code under its id" in unchecked({}, tests)
-    assert unchecked(WAITING, {}) == [f"{one} has no code under its id" for one in IDS if one in tests_only(tests)]
+    assert unchecked(WAITING, {}) == [f"{one} has no code under its id" for one in IDS if one in in_tests_only(tests)]
     assert "INV-01 waits for a feature, but has code" in unchecked({"INV-01": "a feature"}, tests)
     assert "INV-77 is no invariant" in unchecked(WAITING, {**tests, "INV-77": []})
 
 
-def tests_only(tests: dict[str, list[str]]) -> set[str]:
+def in_tests_only(tests: dict[str, list[str]]) -> set[str]:
     """What only test files check."""
     found = set(tests) - set(INVARIANTS) - set(DEEP)
     assert found

@@ -12,6 +12,8 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.coalition import Model, Watched, calm, cash_of_all, leave, money, shares_of, wealth
+from tests.support.worlds import DECIMALS, examples, session_of
 
 from plimsoll.fuzz.campaign import cast_of
 from plimsoll.fuzz.population import Cast
@@ -23,8 +25,6 @@ from plimsoll.model.engine.liquidation import LiquidationResult
 from plimsoll.model.engine.orders import OrderResult
 from plimsoll.model.engine.state import State, account_id
 from plimsoll.units import PPM, WAD
-from tests.support.coalition import Model, Watched, calm, cash_of_all, leave, money, shares_of, wealth
-from tests.support.worlds import DECIMALS, examples, session_of
 
 ETH = 0x100
 SIZES = st.integers(10**17, 300 * WAD)

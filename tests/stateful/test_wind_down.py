@@ -10,6 +10,8 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.coalition import Model
+from tests.support.worlds import DECIMALS, examples, session_of
 
 from plimsoll.fuzz.campaign import cast_of
 from plimsoll.fuzz.choices import Choices
@@ -19,8 +21,6 @@ from plimsoll.fuzz.wind_down import StuckError, WindDown, leftovers
 from plimsoll.model.engine.actions import ACTIONS
 from plimsoll.model.engine.draft import Draft, Refusal
 from plimsoll.model.engine.state import State, account_id
-from tests.support.coalition import Model
-from tests.support.worlds import DECIMALS, examples, session_of
 
 
 def after(decimals: int, data: bytes) -> State:

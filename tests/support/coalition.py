@@ -202,7 +202,7 @@ def _worth(token: int, amount: int, values: dict[int, tuple[int, int]]) -> int:
     if token not in values:
         return amount
     price, decimals = values[token]
-    return amount * price // 10**decimals
+    return amount * price // int(10**decimals)
 
 
 def shares_of(s: State, people: Collection[int]) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from plimsoll.fuzz.invariants.closing import CLOSED
 from plimsoll.fuzz.invariants.registry import Transition, after_each
 from plimsoll.fuzz.invariants.sums import event_of, profit_since, side_of
-from plimsoll.model import side
+from plimsoll.model import pricing, side
 from plimsoll.model.engine.books import load_pool
 from plimsoll.model.engine.draft import Draft
 from plimsoll.model.engine.health import below, better, health_of
@@ -93,13 +93,27 @@ def deleveraged(t: Transition, market: int) -> Iterator[str]:
         if abs((0 if closed else side.size_of(shares, new.scale)) - loop) > 1:
             yield f"market {market:#x}: {account:#x} has not the size {loop} of a loop"
         gains.append((shares, now - was))
+    if t.after.positions is not t.before.positions:
+        yield f"market {market:#x}: deleveraging wrote to positions"
+    yield from _freed(t, market, gains, closed=closed)
+
+
+def _freed(t: Transition, market: int, gains: list[tuple[int, int]], *, closed: bool) -> Iterator[str]:
+    """The side gets the premium that its shrinking sets free, and each position its part of it."""
+    price, scale = t.after.markets[market].price, t.after.market_terms[market].trade.skew_scale
+    old, new = (_skew(s, market, s.markets[market]) for s in (t.before, t.after))
+    released = pricing.premium(price, old, scale) - pricing.premium(price, new, scale)
+    if not closed:
+        released = max(released, 0)
     total = sum(shares for shares, _ in gains)
+    # Each floors its profit before and after, and the value per share moves in units of 1e-24, rounded down.
+    slack = 2 * len(gains) + 2 + 2 * total // UNIT
     freed = sum(gain for _, gain in gains)
+    if abs(freed - released) > slack:
+        yield f"market {market:#x}: {released} of premium were set free, positions gained {freed}"
     for shares, gain in gains:
-        # Each floors its profit before and after, and the value per share moves in units of 1e-24.
-        slack = 3 + shares // UNIT + len(gains)
-        if total and abs(gain - freed * shares // total) > slack:
-            yield f"market {market:#x}: a position of {shares} gained {gain} of {freed}, not its part"
+        if total and abs(gain - released * shares // total) > slack:
+            yield f"market {market:#x}: a position of {shares} gained {gain} of {released}, not its part"
 
 
 def _epoch(s: State, market: int, long: bool) -> int:
