@@ -15,7 +15,14 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests.support.machine import machine
 from tests.support.worlds import DECIMALS, examples
 
+from plimsoll.fuzz.invariants.closing import CLOSED
+
 
 @pytest.mark.parametrize("decimals", DECIMALS)
 def test_specification_and_chain_agree_whatever_is_done(decimals: int) -> None:
-    run_state_machine_as_test(machine(decimals), settings=examples(12))
+    made = machine(decimals)
+    run_state_machine_as_test(made, settings=examples(14))
+    # A run without trades and liquidations would have shown nothing.
+    closed = sum(made.seen[f"liquidate: {one.name}"] for one in CLOSED)
+    assert made.seen["execute_orders: FILLED"] >= 20, made.seen
+    assert closed >= 1, made.seen
