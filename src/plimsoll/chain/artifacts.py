@@ -21,14 +21,22 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from plimsoll.errors import PlimsollError
 
-__all__ = ["Artifact", "ArtifactNotFound", "Artifacts", "CompileError", "compile_contracts", "repository_root"]
+__all__ = [
+    "Artifact",
+    "ArtifactNotFound",
+    "Artifacts",
+    "CompileError",
+    "compile_contracts",
+    "compile_patched",
+    "repository_root",
+]
 
 SOLC_VERSION = "0.8.37"
 EVM_VERSION = "cancun"
@@ -170,6 +178,26 @@ def compile_contracts(
     outputs = [_require(cache / f"{unit.key(toolchain)}.json") for unit in units]
     warnings = tuple(dict.fromkeys(text for output in outputs for text in output["warnings"]))
     return Artifacts(root=base, contracts=_collect(outputs), warnings=warnings)
+
+
+def compile_patched(
+    root: Path, patched: Mapping[str, str], only: Sequence[str], cache: Path, *, via_ir: bool | None = None
+) -> Artifacts:
+    """Contracts as they would be if some files had other texts (path → text); the files stay as they are.
+
+    :param only: as for `compile_contracts`.
+    :param cache: folder for the output, one file per unit.
+    :param via_ir: another pipeline than usual; None: the usual one.
+    :raises CompileError: as for `compile_contracts`.
+    """
+    units = _units(_read_sources(root) | dict(patched), tuple(only))
+    if via_ir is not None:
+        units = [replace(unit, via_ir=via_ir) for unit in units]
+    toolchain = _toolchain(root)
+    cache.mkdir(parents=True, exist_ok=True)
+    _compile_missing(root, cache, units, toolchain, force=False, quiet=True)
+    outputs = [_require(cache / f"{unit.key(toolchain)}.json") for unit in units]
+    return Artifacts(root=root, contracts=_collect(outputs))
 
 
 def _read_sources(root: Path) -> dict[str, str]:

@@ -9,6 +9,7 @@ from eth_utils.crypto import keccak
 
 from plimsoll.fuzz.driver import Outcome
 from plimsoll.fuzz.encode import Entry
+from plimsoll.fuzz.prepare import SEQUENCER
 from plimsoll.fuzz.world import World
 from plimsoll.model.engine.actions import Action, Result
 from plimsoll.model.engine.draft import Refusal
@@ -172,6 +173,8 @@ class Translator:
         if name in TOKENS or name in FEEDS:
             fn, translate = TOKENS.get(name) or FEEDS[name]
             return self._world.entry(self._names[args[0]], fn), translate(*args[1:])
+        if name == "set_sequencer_status":
+            return self._world.entry(SEQUENCER, "set"), (int(args[0]), args[1])
         if name == "multicall":
             entry = self._world.entry("clearinghouse", "multicall")
             inner = [self.data(Action(one, action.caller, values)) for one, values in args[0]]

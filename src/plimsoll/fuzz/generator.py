@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from plimsoll.fuzz.choices import Choices
-from plimsoll.fuzz.governing import Governing
 from plimsoll.fuzz.population import Cast, Take
+from plimsoll.fuzz.scenes import Scenes
 from plimsoll.model.engine.state import State
 
 __all__ = ["Cast", "Generator"]
 
 
-class Generator(Governing):
+class Generator(Scenes):
     """Decodes one example from bytes."""
 
     def __init__(self, cast: Cast, state: State, take: Take, choices: Choices) -> None:
@@ -32,7 +32,7 @@ class Generator(Governing):
 
     def _weighted(self) -> list[Callable[[], object]]:
         menu: list[Callable[[], object]] = []
-        for weight, choice in (
+        choices: list[tuple[int, Callable[[], object]]] = [
             (24, self.trade),
             (10, self.place),
             (8, self.execute),
@@ -61,6 +61,16 @@ class Generator(Governing):
             (2, self.break_feed),
             (2, self.multicall),
             (2, self.change_base_fee),
-        ):
+            (6, self.squeeze),
+            (3, self.reduce),
+            (3, self.rally),
+            (4, self.cycle),
+            (4, self.borrow),
+        ]
+        if any(one.secondary for one in self.state.assets.values()):
+            choices.append((6, self.deviate))
+        if self.state.sequencer.feed:
+            choices.append((3, self.change_sequencer))
+        for weight, choice in choices:
             menu += [choice] * weight
         return menu

@@ -7,8 +7,8 @@ sequencer, owner) is replaced by mocks and by the deployer.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from eth_utils.crypto import keccak
 from plimsoll import deploy as deploy_package
 from plimsoll.chain.abi import checksum
 from plimsoll.chain.anvil import Anvil
-from plimsoll.chain.artifacts import Artifacts, compile_contracts, repository_root
+from plimsoll.chain.artifacts import Artifact, Artifacts, compile_contracts, repository_root
 from plimsoll.chain.contract import Contract
 from plimsoll.chain.contract import deploy as create
 from plimsoll.deploy.book import Book
@@ -43,6 +43,15 @@ TOKENS_EACH = 10**9
 NO_LIMIT = (1 << 256) - 1
 GAS_LIMIT = 10**12
 CACHE = Path("build", "fuzz")
+SEQUENCER = "sequencer"
+"""Name of the uptime feed among the guards; no asset is called so."""
+
+
+def _stated(value: str) -> dict[str, str]:
+    return {"value": value, "why": "so that examples reach both sides of it"}
+
+
+SECONDARY = {"max_age": _stated("5 min"), "max_deviation": _stated("2 %"), "timeout": _stated("2 min")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +62,7 @@ class Setting:
     :param settlement_decimals: decimals of every settlement token; None: as in the file.
     :param token_contracts: mock that stands for a token, by its name in the file: `{"USDC": "HookToken"}`. Its
         constructor takes name, symbol and decimals.
+    :param guards: whether every asset has a secondary feed, and there is a sequencer; both are settable mocks.
     :param overrides: other values at dotted paths of the file, see `Document.with_values`.
     """
 
@@ -60,6 +70,7 @@ class Setting:
     settlement_decimals: int | None = None
     token_contracts: Mapping[str, str] = field(default_factory=dict)
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    guards: bool = False
     traders: int = 4
     lps: int = 2
     keepers: int = 2
@@ -89,10 +100,19 @@ class Setting:
         overrides |= {f"assets.{name}.{key}": None for name in assets for key in ("feed", "secondary")}
         for nonce, name in enumerate(self.token_contracts):
             overrides[f"tokens.{name}.address"] = create_address(DEPLOYER, nonce)
+        if self.guards:
+            mocks = self.guard_addresses(document.data.get("assets", {}))
+            overrides["sequencer"] = {"feed": mocks.pop(SEQUENCER), "grace": _stated("10 min")}
+            overrides |= {f"assets.{name}.secondary": {"feed": feed} | SECONDARY for name, feed in mocks.items()}
         if self.settlement_decimals is not None:
             settlements = {pool["settlement"] for pool in document.data.get("pools", {}).values()}
             overrides |= {f"tokens.{name}.decimals": str(self.settlement_decimals) for name in settlements}
         return Parameters.of(document.with_values(overrides | dict(self.overrides)))
+
+    def guard_addresses(self, assets: Iterable[str]) -> dict[str, str]:
+        """Where the secondary feed of each asset is, and the uptime feed of the sequencer."""
+        first = len(self.token_contracts)
+        return {name: create_address(DEPLOYER, first + index) for index, name in enumerate((SEQUENCER, *assets))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,14 +145,17 @@ class Prepared:
     artifacts: Artifacts
 
 
-def prepare(setting: Setting, *, cached: bool = True) -> Prepared:
+def prepare(setting: Setting, *, cached: bool = True, changed: Mapping[str, Artifact] | None = None) -> Prepared:
     """The state for a setting: from disk if it is there, otherwise made in about two seconds and put there.
 
+    :param changed: contracts to deploy instead of those of the same name.
     :raises ParameterError: the parameters are wrong.
     """
     root = repository_root()
     parameters = setting.parameters(root)
     artifacts = _artifacts(root, setting)
+    if changed:
+        artifacts = replace(artifacts, contracts={**artifacts.contracts, **changed})
     folder = root / CACHE / _key(setting, parameters, artifacts)
     known = load_state(folder) if cached else None
     if known is None:
@@ -155,7 +178,7 @@ def _artifacts(root: Path, setting: Setting) -> Artifacts:
 def _key(setting: Setting, parameters: Parameters, artifacts: Artifacts) -> str:
     """Changes with everything that decides the state."""
     digest = hashlib.sha256(parameters.configuration_hash.encode())
-    digest.update(repr((sorted(setting.token_contracts.items()), setting.actors)).encode())
+    digest.update(repr((sorted(setting.token_contracts.items()), setting.actors, setting.guards)).encode())
     for artifact in artifacts:
         digest.update(artifact.name.encode() + artifact.bytecode)
     own = Path(__file__).resolve()
@@ -174,6 +197,10 @@ def _build(setting: Setting, parameters: Parameters, artifacts: Artifacts) -> tu
             token = parameters.tokens[name]
             made = create(artifacts.artifact(contract), token.name, name, token.decimals, sender=sender)
             made.transact("mint", DEPLOYER, TOKENS_EACH * 10**token.decimals)
+        if setting.guards:
+            create(artifacts.artifact("MockSequencerFeed"), START - 86_400, sender=sender)
+            for asset in parameters.assets.values():
+                create(artifacts.artifact("MockAggregator"), asset.feed_decimals, sender=sender)
         deployment = deploy(sender, parameters, artifacts=artifacts)
         _fund(anvil, deployment, setting.actors)
         for name in deployment.pools:

@@ -79,6 +79,7 @@ class StateReader:
         self._token = Layout(artifacts.artifact("MockToken"))
         self._share = Layout(artifacts.artifact("LiquidityPool"))
         self._feed = Layout(artifacts.artifact("MockAggregator"))
+        self._uptime = Layout(artifacts.artifact("MockSequencerFeed"))
         self._scope = scope
         self._words = words
 
@@ -294,7 +295,11 @@ class StateReader:
     def _read_sequencer(self) -> Sequencer:
         at = self._scope.addresses["OracleHub"]
         feed = self._at_field(at, self._hub, "_sequencer")
-        return Sequencer(feed, self._at_field(at, self._hub, "_grace")) if feed else Sequencer()
+        if not feed:
+            return Sequencer()
+        grace = self._at_field(at, self._hub, "_grace")
+        status, since = (self._at_field(_address(feed), self._uptime, name) for name in ("answer", "startedAt"))
+        return Sequencer(feed, grace, not self._at_field(_address(feed), self._uptime, "broken"), status != 0, since)
 
     # ── tokens ─────────────────────────────────────────────────────────────
 

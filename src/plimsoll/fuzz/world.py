@@ -25,7 +25,7 @@ from plimsoll.fuzz.anvil import AnvilDriver, loaded_anvil
 from plimsoll.fuzz.driver import Call, Codecs, Driver, FuzzError, Read
 from plimsoll.fuzz.encode import Entry
 from plimsoll.fuzz.node import DriverNode, rpc_of
-from plimsoll.fuzz.prepare import Actors, Prepared, Setting, prepare
+from plimsoll.fuzz.prepare import SEQUENCER, Actors, Prepared, Setting, prepare
 from plimsoll.fuzz.revm import RevmDriver
 from plimsoll.model.words import AccountId
 
@@ -217,9 +217,21 @@ class World:
         found |= {f"token:{name}": token for name, token in deployment.tokens.items()}
         found |= {f"feed:{name}": feed for name, feed in deployment.feeds.items()}
         found |= {f"pool:{name}": pool.lp for name, pool in deployment.pools.items()}
+        found |= self._guards(deployment)
         for name, mock in self.setting.token_contracts.items():
             plain, abi = found[f"token:{name}"], self.artifacts.artifact(mock).abi
             found[f"token:{name}"] = Contract(
                 plain.rpc, plain.address, abi, errors=plain.errors, events=plain.events, name=name
             )
+        return found
+
+    def _guards(self, deployment: Deployment) -> dict[str, Contract]:
+        """Secondary feeds and the uptime feed, where there are any."""
+        if not self.setting.guards:
+            return {}
+        found = {}
+        for name, at in self.setting.guard_addresses(deployment.parameters.assets).items():
+            abi = self.artifacts.artifact("MockSequencerFeed" if name == SEQUENCER else "MockAggregator").abi
+            called = name if name == SEQUENCER else f"secondary:{name}"
+            found[called] = Contract(deployment.hub.rpc, at, abi, errors=deployment.errors, name=called)
         return found
