@@ -33,8 +33,10 @@ __all__ = [
     "ArtifactNotFound",
     "Artifacts",
     "CompileError",
+    "closure",
     "compile_contracts",
     "compile_patched",
+    "read_sources",
     "repository_root",
 ]
 
@@ -167,7 +169,7 @@ def compile_contracts(
     Raises `CompileError`. Safe to call from several processes: one compiles while the others wait for it.
     """
     base = root.resolve() if root is not None else repository_root()
-    units = _units(_read_sources(base), tuple(only))
+    units = _units(read_sources(base), tuple(only))
     toolchain = _toolchain(base)
     cache = base / CACHE
     cache.mkdir(parents=True, exist_ok=True)
@@ -190,7 +192,7 @@ def compile_patched(
     :param via_ir: another pipeline than usual; None: the usual one.
     :raises CompileError: as for `compile_contracts`.
     """
-    units = _units(_read_sources(root) | dict(patched), tuple(only))
+    units = _units(read_sources(root) | dict(patched), tuple(only))
     if via_ir is not None:
         units = [replace(unit, via_ir=via_ir) for unit in units]
     toolchain = _toolchain(root)
@@ -200,7 +202,8 @@ def compile_patched(
     return Artifacts(root=root, contracts=_collect(outputs))
 
 
-def _read_sources(root: Path) -> dict[str, str]:
+def read_sources(root: Path) -> dict[str, str]:
+    """Every Solidity file of the repository: path → text."""
     folder = root / "contracts"
     files = sorted(path for path in folder.rglob("*.sol") if "/." not in path.relative_to(root).as_posix())
     if not files:
@@ -225,11 +228,11 @@ def _units(sources: Mapping[str, str], only: tuple[str, ...]) -> list[_Unit]:
         groups.setdefault(group, []).append(path)
     if not groups:
         raise CompileError(f"no Solidity file below contracts/ begins with {' or '.join(only)}")
-    units = [_Unit(label, tuple(paths), _closure(paths, sources), ir) for (label, ir), paths in groups.items()]
+    units = [_Unit(label, tuple(paths), closure(paths, sources), ir) for (label, ir), paths in groups.items()]
     return sorted(units, key=lambda unit: -sum(map(len, unit.sources.values())))
 
 
-def _closure(paths: Sequence[str], sources: Mapping[str, str]) -> dict[str, str]:
+def closure(paths: Sequence[str], sources: Mapping[str, str]) -> dict[str, str]:
     """The files and everything of the repository that they import, directly or not."""
     found: dict[str, str] = {}
     waiting = list(paths)
