@@ -18,7 +18,8 @@ from dataclasses import asdict
 from multiprocessing import get_context
 from pathlib import Path
 
-from plimsoll.chain.artifacts import compile_contracts, repository_root
+from plimsoll.chain.artifacts import repository_root
+from plimsoll.deploy.deployment import deployed_contracts
 from plimsoll.errors import PlimsollError
 from plimsoll.fuzz.mutants import FOLDER, Bug, Verdict, fingerprint, hunt, read_bugs, verdicts
 
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
         chosen = [bug for bug in bugs if not options.only or bug.name in options.only]
         waiting = [bug for bug in chosen if options.again or not _settled(bug, known.get(bug.name), root)]
         if waiting:
-            compile_contracts(root)
+            deployed_contracts(root)
             _hunt(waiting, root, options, known, report)
     except PlimsollError as error:
         print(f"mutants: {error}", file=sys.stderr)

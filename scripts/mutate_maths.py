@@ -1,7 +1,7 @@
 """Changes the maths libraries in every small way and looks whether a comparison with the specification shows it.
 
-The score and the survivors are printed and kept in `build/mutants/maths-report.json`; with `--document` the score of
-each library is written into `docs/verification.md`, and every survivor must be explained in `tests/mutants/survivors.toml`.
+The score and the survivors are printed and kept in `build/mutants/maths-report.json`; every survivor must be explained
+in `tests/mutants/survivors.toml`. With `--document` scores and survivors are written into `docs/verification.md`.
 
 Usage: python scripts/mutate_maths.py [--only LIBRARY …] [--document]
 """
@@ -44,13 +44,13 @@ BEGIN, END = "<!-- mutation: begin -->", "<!-- mutation: end -->"
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """What became of one library's mutants; `survivors` by name, with the changed line."""
+    """What became of one library's mutants; `survivors` by name."""
 
     library: str
     made: int
     refused: int
     killed: int
-    survivors: dict[str, str]
+    survivors: list[str]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -73,9 +73,7 @@ def main(arguments: Sequence[str]) -> int:
         return 1
     (root / REPORT).write_text(json.dumps({s.library: s.survivors for s in scores}, indent=1) + "\n", encoding="utf-8")
     reasons = tomllib.loads((root / SURVIVORS).read_text(encoding="utf-8"))
-    unexplained = [
-        f"{name}: {shown}" for score in scores for name, shown in score.survivors.items() if name not in reasons
-    ]
+    unexplained = [name for score in scores for name in score.survivors if name not in reasons]
     made, killed = sum(s.made - s.refused for s in scores), sum(s.killed for s in scores)
     print(f"{killed} of {made} mutants killed; {made - killed} survive, {len(unexplained)} of them unexplained")
     for line in unexplained:
@@ -110,7 +108,7 @@ def mutate(library: Library, root: Path) -> Score:
         raise PlimsollError(f"{library.name} itself differs from the specification")
     waiting = list(mutants(library.file, (root / library.file).read_text(encoding="utf-8")))
     refused = killed = 0
-    survivors: dict[str, str] = {}
+    survivors: list[str] = []
     for start in range(0, len(waiting), BATCH):
         batch = waiting[start : start + BATCH]
         codes = compile_variants(root, library.harness, [{library.file: one.text} for one in batch], harness)
@@ -118,7 +116,7 @@ def mutate(library: Library, root: Path) -> Score:
             if code is None:
                 refused += 1
             elif code == plain or not differs(code, programs):
-                survivors[mutant.name] = mutant.shown
+                survivors.append(mutant.name)
             else:
                 killed += 1
         print(f"{library.name}: {start + len(batch)} of {len(waiting)}", file=sys.stderr, flush=True)
@@ -148,11 +146,12 @@ def _row(score: Score) -> str:
 def _document(path: Path, scores: Sequence[Score], reasons: dict[str, str]) -> None:
     rows = ["| library | mutants | killed | survivors | do not compile |", "|---|---|---|---|---|"]
     rows += [_row(score) for score in scores]
-    rows += ["", "| survivor | line | why |", "|---|---|---|"]
+    rows += ["", "| library | line after the change | why it may survive |", "|---|---|---|"]
     for score in scores:
-        for name, shown in score.survivors.items():
-            code = shown.replace("|", "\\|")
-            rows.append(f"| {name} | `{code}` | {reasons.get(name, 'not explained')} |")
+        for name in score.survivors:
+            library, code = name.split(": ", 1)
+            shown = code.replace("|", "\\|")
+            rows.append(f"| {library} | `{shown}` | {reasons.get(name, 'not explained')} |")
     text = path.read_text(encoding="utf-8")
     head, rest = text.split(BEGIN, 1)
     path.write_text(f"{head}{BEGIN}\n\n" + "\n".join(rows) + f"\n\n{END}{rest.split(END, 1)[1]}", encoding="utf-8")

@@ -66,6 +66,8 @@ class Generator(Scenes):
             (3, self.rally),
             (4, self.cycle),
             (4, self.borrow),
+            (3, self.brink),
+            (1, self.drain),
         ]
         if any(one.secondary for one in self.state.assets.values()):
             choices.append((6, self.deviate))

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from plimsoll.chain.artifacts import compile_contracts, compile_patched
+from plimsoll.chain.artifacts import closure, compile_contracts, compile_patched, read_sources
 from plimsoll.chain.errors import Revert
 from plimsoll.errors import PlimsollError
 from plimsoll.fuzz.campaign import Campaign, Failure
@@ -28,7 +28,7 @@ __all__ = ["Bug", "BugError", "Verdict", "fingerprint", "hunt", "patched", "read
 FOLDER = Path("build", "mutants")
 OUTCOME = re.compile(r"the (?:model|chain) (?:does|refuses|returns)")
 INVARIANT = re.compile(r"INV-\d\d")
-ONLOOKER_ACTIONS = 600
+ONLOOKER_ACTIONS = 400
 """How long invariants alone may look, from the example on that showed the bug."""
 
 
@@ -118,11 +118,10 @@ def patched(bug: Bug, root: Path) -> str:
 
 
 def fingerprint(bug: Bug, root: Path) -> str:
-    """Changes with the bug and with every contract."""
+    """Changes with the bug and with everything that the contracts consist of which get it."""
     digest = hashlib.sha256(repr((bug.file, bug.old, bug.new, bug.into)).encode())
-    for path in sorted((root / "contracts").rglob("*.sol")):
-        if "mocks" not in path.parts:
-            digest.update(path.read_bytes())
+    for path, text in sorted(closure([f"contracts/{name}.sol" for name in bug.into], read_sources(root)).items()):
+        digest.update(f"{path}\n{text}".encode())
     return digest.hexdigest()[:32]
 
 

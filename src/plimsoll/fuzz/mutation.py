@@ -68,8 +68,8 @@ class Mutant:
 
     @property
     def name(self) -> str:
-        """Library, line and change."""
-        return f"{self.file.rsplit('/', 1)[-1].removesuffix('.sol')}:{self.line} {self.change}"
+        """The library and the line after the change; the same wherever the line stands."""
+        return f"{self.file.rsplit('/', 1)[-1].removesuffix('.sol')}: {self.shown}"
 
 
 def mutants(file: str, text: str) -> Iterator[Mutant]:
@@ -81,8 +81,9 @@ def mutants(file: str, text: str) -> Iterator[Mutant]:
         if changed in seen:
             continue
         seen.add(changed)
-        line = text.count("\n", 0, start + (name == "statement dropped")) + 1
-        yield Mutant(file, line, name, changed, changed.splitlines()[line - 1].strip())
+        line = text.count("\n", 0, start) + 1
+        shown = changed.splitlines()[line - 1].strip() or f"dropped: {text.splitlines()[line - 1].strip()}"
+        yield Mutant(file, line, name, changed, shown)
 
 
 def _changes(text: str) -> Iterator[tuple[int, int, str, str]]:

@@ -7,12 +7,13 @@ an account borrows on collateral that then falls. Each scene still chooses freel
 from __future__ import annotations
 
 from plimsoll.fuzz.governing import Governing
+from plimsoll.model.engine.actions import Action, apply
 from plimsoll.model.engine.books import load_pool
 from plimsoll.model.engine.draft import Draft
 from plimsoll.model.engine.health import Health, health_of
 from plimsoll.model.engine.state import account_id, owner_of, pool_of
 from plimsoll.model.pool import Side
-from plimsoll.units import PPM, WAD
+from plimsoll.units import NANO, PPM, WAD
 
 __all__ = ["Scenes"]
 
@@ -140,19 +141,24 @@ class Scenes(Governing):
         sign = 1 if c.below(3) else -1
         price = self._price(market)
         self._refresh(1)
-        for number in range(1 + c.below(3)):
+        for number in range(1 + c.below(5)):
             account = account_id(self.cast.traders[number % len(self.cast.traders)], pool, c.below(2))
-            room = c.pick((terms.trade.skew_cap, terms.trade.skew_cap, terms.trade.oi_cap, terms.funding.max_position))
-            size = min(room, terms.funding.max_position) * (128 + c.below(128)) // 256
-            if c.one_in(8):
-                size = terms.trade.skew_cap + c.pick((0, 1, WAD))
-            if number == 2 and c.below(2):
+            size = terms.limits.max_position * (96 + c.below(161)) // 256
+            kind = c.below(6)
+            if kind == 0 and number:
                 size = -size // 3
+            elif kind < 3:
+                size = min(max(self._room(market, sign) + c.pick((0, 0, 1, -1, NANO, WAD)), 0), size)
             self._bring(account, size * price // WAD * c.pick((8, 12, 30)) // 100)
             self._order(account, market, sign * size)
         for _ in range(1 + c.below(3)):
             self._run(terms.margin.asset, sign * c.pick((30, 150, 400, 700, 1500) if sign > 0 else (30, 150, 300, 500)))
             self._aftermath(market)
+
+    def _room(self, market: int, sign: int) -> int:
+        """Size that the cap of the skew still lets in, about."""
+        m = self.state.markets[market]
+        return int(self.state.market_terms[market].limits.skew_cap - sign * (m.long.shares - m.short.shares))
 
     def _bring(self, account: int, value: int) -> None:
         """The owner deposits settlement asset worth so much (WAD)."""
@@ -186,6 +192,60 @@ class Scenes(Governing):
             else:
                 everybody = [key for key, a in self.state.accounts.items() if a.markets and pool_of(key) == pool]
                 self.take("close_settled", c.pick(self.cast.keepers), market, tuple(everybody[:6]), wait=0)
+
+    # ── taking out ─────────────────────────────────────────────────────────
+
+    def brink(self) -> None:
+        """Somebody with positions, perhaps in several markets, takes out all he may, or a little more."""
+        c = self._c
+        exposed = [key for key, a in self.state.accounts.items() if a.markets and pool_of(key) in self.state.pools]
+        if not exposed:
+            self.trade()
+            return
+        account = c.pick(exposed)
+        pool, held = pool_of(account), self.state.accounts[account].markets
+        self._refresh(c.pick((1, 30)))
+        for market in self._markets:
+            if market >> 8 == pool and not held >> (market & 0xFF) & 1 and c.below(2):
+                least = self.state.pool_terms[pool].risk.min_notional * WAD // self._price(market)
+                size = least * (2 + c.below(8))
+                self._order(account, market, size if c.below(2) else -size)
+        self._take_all(account, c.pick((0, 0, 1, -1)))
+
+    def _take_all(self, account: int, more: int = 0) -> None:
+        """Withdraws the most that margin and limits allow, and so much more."""
+        owner, token = owner_of(account), self.state.pool_terms[pool_of(account)].token
+        low, high = 0, 1 << 60
+        while high - low > 1:
+            middle = (low + high) // 2
+            action = Action("withdraw", owner, (account, token, middle, owner))
+            if apply(self.state, action, self.time, self._base_fee).refusal is None:
+                low = middle
+            else:
+                high = middle
+        self.take("withdraw", owner, account, token, max(low + more, 1), owner, wait=0)
+
+    def drain(self) -> None:
+        """Accounts borrow what there is on much collateral; whales win what is left, and everybody takes his money."""
+        c, s = self._c, self.state
+        kinds = sorted(s.collaterals)
+        if not kinds:
+            return
+        for number in range(2):
+            pool, index = c.pick(kinds)
+            one = s.collaterals[pool, index]
+            account = account_id(self.cast.traders[number], pool, 1)
+            self._refresh(1)
+            amount = one.cap * (1 + c.below(3)) // 4
+            self.take("deposit", owner_of(account), account, one.token, amount, wait=0)
+            self._take_all(account, c.pick((0, 1)))
+        self.rally()
+        for account in list(self.state.accounts):
+            if self.state.accounts[account].markets and c.below(3):
+                self.reduce(account)
+        for account, a in list(self.state.accounts.items()):
+            if a.raw_cash > 0 and pool_of(account) in self.state.pools:
+                self._take_all(account, c.pick((0, 0, 1)))
 
     # ── LPs ────────────────────────────────────────────────────────────────
 
