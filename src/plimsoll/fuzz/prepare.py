@@ -7,7 +7,7 @@ sequencer, owner) is replaced by mocks and by the deployer.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,8 @@ TOKENS_EACH = 10**9
 NO_LIMIT = (1 << 256) - 1
 GAS_LIMIT = 10**12
 CACHE = Path("build", "fuzz")
+ANY_SIZE = ("--disable-code-size-limit",)
+"""Changed contracts may be larger than a chain allows."""
 SEQUENCER = "sequencer"
 """Name of the uptime feed among the guards; no asset is called so."""
 
@@ -159,7 +161,7 @@ def prepare(setting: Setting, *, cached: bool = True, changed: Mapping[str, Arti
     folder = root / CACHE / _key(setting, parameters, artifacts)
     known = load_state(folder) if cached else None
     if known is None:
-        dump, book = _build(setting, parameters, artifacts)
+        dump, book = _build(setting, parameters, artifacts, ANY_SIZE if changed else ())
         known = dump, {"book": book.model_dump(mode="json")}
         save_state(folder, *known)
     state = ChainState.of(known[0], parameters.chain_id)
@@ -187,10 +189,12 @@ def _key(setting: Setting, parameters: Parameters, artifacts: Artifacts) -> str:
     return digest.hexdigest()[:32]
 
 
-def _build(setting: Setting, parameters: Parameters, artifacts: Artifacts) -> tuple[bytes, Book]:
+def _build(
+    setting: Setting, parameters: Parameters, artifacts: Artifacts, extra: Sequence[str] = ()
+) -> tuple[bytes, Book]:
     chain = parameters.chain_id
     with Anvil(
-        chain_id=chain, timestamp=START, base_fee=0, gas_price=0, gas_limit=GAS_LIMIT, block_interval=1
+        chain_id=chain, timestamp=START, base_fee=0, gas_price=0, gas_limit=GAS_LIMIT, block_interval=1, extra=extra
     ) as anvil:
         sender = anvil.sender(0)
         for name, contract in setting.token_contracts.items():
