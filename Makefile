@@ -9,7 +9,7 @@ ARGS :=
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compile test test-fast lint fmt gas gas-check demo replay-all deploy fuzz fuzz-machines bench-fuzz coverage lock clean
+.PHONY: help setup compile test test-fast lint fmt gas gas-check demo replay-all deploy fuzz fuzz-machines mutants mutate-maths bench-fuzz coverage lock clean
 
 help: ## List the commands
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -56,6 +56,12 @@ fuzz: compile ## Random actions on contracts and specification, compared; WORKER
 
 fuzz-machines: compile ## The stateful tests of `make test` with many more and new examples
 	@bash tools/fuzz.sh $(ARGS)
+
+mutants: setup ## Put seeded bugs into the contracts, one at a time; the fuzzer must find each
+	@$(PY) scripts/mutants.py $(ARGS)
+
+mutate-maths: setup ## Change the maths libraries in every small way; comparisons with the specification must notice
+	@$(PY) scripts/mutate_maths.py $(ARGS)
 
 bench-fuzz: compile ## Calls a second that the fuzz driver makes, by backend and route
 	@$(PY) -m tests.bench.fuzz_driver

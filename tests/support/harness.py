@@ -13,7 +13,7 @@ from typing import Any
 from plimsoll.chain.contract import Contract
 from plimsoll.chain.errors import Revert
 
-__all__ = ["Case", "Cases", "Harness"]
+__all__ = ["Case", "Cases", "Harness", "word"]
 
 Case = tuple[Any, ...]
 Number = int
@@ -31,7 +31,7 @@ class Harness:
     def many(self, fn: str, cases: Sequence[Case]) -> list[Any]:
         """Results of `fn` for all cases: a value, a named tuple of several, or the `Revert`."""
         function = self.contract.function(fn)
-        calls = [function.selector + b"".join(map(_word, case)) for case in cases]
+        calls = [function.selector + b"".join(map(word, case)) for case in cases]
         results: list[Any] = []
         for start in range(0, len(calls), self._chunk):
             for outcome in self.contract.call("many", calls[start : start + self._chunk]):
@@ -60,7 +60,8 @@ class Harness:
         return results
 
 
-def _word(value: Any) -> bytes:
+def word(value: Any) -> bytes:
+    """One argument in call data."""
     if isinstance(value, bytes):
         return value.ljust(32, b"\0")
     number = int(value, 16) if isinstance(value, str) else int(value)

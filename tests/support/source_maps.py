@@ -142,7 +142,7 @@ def _mapped(root: Path, cache_folder: Path) -> Iterator[dict[str, Any]]:
     """The measured contracts with their source maps, compiled in the units of `compile_contracts`, kept by content."""
     cache_folder.mkdir(parents=True, exist_ok=True)
     toolchain = compiler._toolchain(root)
-    for unit in compiler._units(compiler._read_sources(root), ()):
+    for unit in compiler._units(compiler.read_sources(root), ()):
         if not any(map(is_measured, unit.targets)) or unit.label == "shared":
             continue
         path = cache_folder / f"{unit.key(toolchain)}.json"

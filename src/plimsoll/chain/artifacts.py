@@ -21,14 +21,24 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from plimsoll.errors import PlimsollError
 
-__all__ = ["Artifact", "ArtifactNotFound", "Artifacts", "CompileError", "compile_contracts", "repository_root"]
+__all__ = [
+    "Artifact",
+    "ArtifactNotFound",
+    "Artifacts",
+    "CompileError",
+    "closure",
+    "compile_contracts",
+    "compile_patched",
+    "read_sources",
+    "repository_root",
+]
 
 SOLC_VERSION = "0.8.37"
 EVM_VERSION = "cancun"
@@ -159,7 +169,7 @@ def compile_contracts(
     Raises `CompileError`. Safe to call from several processes: one compiles while the others wait for it.
     """
     base = root.resolve() if root is not None else repository_root()
-    units = _units(_read_sources(base), tuple(only))
+    units = _units(read_sources(base), tuple(only))
     toolchain = _toolchain(base)
     cache = base / CACHE
     cache.mkdir(parents=True, exist_ok=True)
@@ -172,7 +182,28 @@ def compile_contracts(
     return Artifacts(root=base, contracts=_collect(outputs), warnings=warnings)
 
 
-def _read_sources(root: Path) -> dict[str, str]:
+def compile_patched(
+    root: Path, patched: Mapping[str, str], only: Sequence[str], cache: Path, *, via_ir: bool | None = None
+) -> Artifacts:
+    """Contracts as they would be if some files had other texts (path → text); the files stay as they are.
+
+    :param only: as for `compile_contracts`.
+    :param cache: folder for the output, one file per unit.
+    :param via_ir: another pipeline than usual; None: the usual one.
+    :raises CompileError: as for `compile_contracts`.
+    """
+    units = _units(read_sources(root) | dict(patched), tuple(only))
+    if via_ir is not None:
+        units = [replace(unit, via_ir=via_ir) for unit in units]
+    toolchain = _toolchain(root)
+    cache.mkdir(parents=True, exist_ok=True)
+    _compile_missing(root, cache, units, toolchain, force=False, quiet=True)
+    outputs = [_require(cache / f"{unit.key(toolchain)}.json") for unit in units]
+    return Artifacts(root=root, contracts=_collect(outputs))
+
+
+def read_sources(root: Path) -> dict[str, str]:
+    """Every Solidity file of the repository: path → text."""
     folder = root / "contracts"
     files = sorted(path for path in folder.rglob("*.sol") if "/." not in path.relative_to(root).as_posix())
     if not files:
@@ -197,11 +228,11 @@ def _units(sources: Mapping[str, str], only: tuple[str, ...]) -> list[_Unit]:
         groups.setdefault(group, []).append(path)
     if not groups:
         raise CompileError(f"no Solidity file below contracts/ begins with {' or '.join(only)}")
-    units = [_Unit(label, tuple(paths), _closure(paths, sources), ir) for (label, ir), paths in groups.items()]
+    units = [_Unit(label, tuple(paths), closure(paths, sources), ir) for (label, ir), paths in groups.items()]
     return sorted(units, key=lambda unit: -sum(map(len, unit.sources.values())))
 
 
-def _closure(paths: Sequence[str], sources: Mapping[str, str]) -> dict[str, str]:
+def closure(paths: Sequence[str], sources: Mapping[str, str]) -> dict[str, str]:
     """The files and everything of the repository that they import, directly or not."""
     found: dict[str, str] = {}
     waiting = list(paths)

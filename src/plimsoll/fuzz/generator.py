@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from plimsoll.fuzz.choices import Choices
-from plimsoll.fuzz.outages import Outages
 from plimsoll.fuzz.population import Cast, Take
+from plimsoll.fuzz.scenes import Scenes
 from plimsoll.model.engine.state import State
 
 __all__ = ["Cast", "Generator"]
 
 
-class Generator(Outages):
+class Generator(Scenes):
     """Decodes one example from bytes."""
 
     def __init__(self, cast: Cast, state: State, take: Take, choices: Choices) -> None:
@@ -64,6 +64,13 @@ class Generator(Outages):
             (2, self.set_pool),
             (3, self.set_market),
             (2, self.set_collateral),
+            (6, self.squeeze),
+            (3, self.reduce),
+            (3, self.rally),
+            (4, self.cycle),
+            (4, self.borrow),
+            (3, self.brink),
+            (1, self.drain),
             *self._troubles(),
         ):
             menu += [choice] * weight
@@ -73,7 +80,9 @@ class Generator(Outages):
         """What can go wrong in this world."""
         if any(one.secondary for one in self.state.assets.values()):
             yield 6, self.deviate
+            yield 3, self.second_source
         if self.state.sequencer.feed:
-            yield 4, self.sequencer
+            yield 3, self.sequencer
+            yield 3, self.change_sequencer
         if self.cast.hostile:
             yield 4, self.misbehave

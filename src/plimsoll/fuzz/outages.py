@@ -34,7 +34,7 @@ class Outages(Tuning):
         answer = answer * (1000 + thousandths) // 1000
         self.take("push_round", self.cast.owner, one.secondary, answer, self.time - lag, wait=0)
 
-    def deviate(self) -> None:
+    def second_source(self) -> None:
         """A secondary source says something else, is old, or ceases to answer."""
         c = self._c
         assets = [key for key, one in sorted(self.state.assets.items()) if one.secondary]

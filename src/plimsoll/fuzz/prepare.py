@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from eth_utils.crypto import keccak
 from plimsoll import deploy as deploy_package
 from plimsoll.chain.abi import checksum
 from plimsoll.chain.anvil import Anvil
-from plimsoll.chain.artifacts import Artifacts, compile_contracts, repository_root
+from plimsoll.chain.artifacts import Artifact, Artifacts, compile_contracts, repository_root
 from plimsoll.chain.contract import Contract
 from plimsoll.chain.contract import deploy as create
 from plimsoll.chain.signer import Sender
@@ -49,6 +49,8 @@ GRACE = "10 min"
 WHY = "of the fuzzed world"
 GAS_LIMIT = 10**12
 CACHE = Path("build", "fuzz")
+ANY_SIZE = ("--disable-code-size-limit",)
+"""Changed contracts may be larger than a chain allows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,18 +150,21 @@ class Prepared:
     artifacts: Artifacts
 
 
-def prepare(setting: Setting, *, cached: bool = True) -> Prepared:
+def prepare(setting: Setting, *, cached: bool = True, changed: Mapping[str, Artifact] | None = None) -> Prepared:
     """The state for a setting: from disk if it is there, otherwise made in about two seconds and put there.
 
+    :param changed: contracts to deploy instead of those of the same name.
     :raises ParameterError: the parameters are wrong.
     """
     root = repository_root()
     parameters = setting.parameters(root)
     artifacts = _artifacts(root, setting)
+    if changed:
+        artifacts = replace(artifacts, contracts={**artifacts.contracts, **changed})
     folder = root / CACHE / _key(setting, parameters, artifacts)
     known = load_state(folder) if cached else None
     if known is None:
-        dump, book = _build(setting, parameters, artifacts)
+        dump, book = _build(setting, parameters, artifacts, ANY_SIZE if changed else ())
         known = dump, {"book": book.model_dump(mode="json")}
         save_state(folder, *known)
     state = ChainState.of(known[0], parameters.chain_id)
@@ -188,10 +193,12 @@ def _key(setting: Setting, parameters: Parameters, artifacts: Artifacts) -> str:
     return digest.hexdigest()[:32]
 
 
-def _build(setting: Setting, parameters: Parameters, artifacts: Artifacts) -> tuple[bytes, Book]:
+def _build(
+    setting: Setting, parameters: Parameters, artifacts: Artifacts, extra: Sequence[str] = ()
+) -> tuple[bytes, Book]:
     chain = parameters.chain_id
     with Anvil(
-        chain_id=chain, timestamp=START, base_fee=0, gas_price=0, gas_limit=GAS_LIMIT, block_interval=1
+        chain_id=chain, timestamp=START, base_fee=0, gas_price=0, gas_limit=GAS_LIMIT, block_interval=1, extra=extra
     ) as anvil:
         sender = anvil.sender(0)
         # Their addresses follow from their order.

@@ -104,6 +104,10 @@ class Session:
         self._compare(step, result, outcome, cells, words)
         return result
 
+    def send(self, step: Step) -> Outcome:
+        """Takes an action on the chain alone."""
+        return self.world.driver.step(self._call(step))
+
     def outline(self, step: Step) -> Result:
         """As `act`, but compares only the outcome now; `settle` compares the words that changed.
 

@@ -203,6 +203,46 @@ class Trading(Money):
         feed = c.pick(sorted(self.state.feeds))
         self.take("set_feed_answers", self.cast.owner, feed, bool(c.below(4)))
 
+    def deviate(self) -> None:
+        """A secondary feed publishes, near its primary or far from it; then the price is used."""
+        c, s = self._c, self.state
+        guarded = [asset for asset, one in sorted(s.assets.items()) if one.secondary]
+        if not guarded:
+            return
+        asset = c.pick(guarded)
+        one = s.assets[asset]
+        self._move(asset, c.pick((0, 1, -1, 5, -5, 60, -60)), c.pick((0, 1)))
+        price = self.state.asset_states[asset].price // 10 ** (18 - one.secondary_decimals)
+        by = c.pick((0, 20, -20, 21, -21, 30, -30, 80, -80, 150, -150, -300))
+        other = c.pick((0, -1)) if c.one_in(24) else max(price * (1000 + by) // 1000, 1)
+        self.take("push_round", self.cast.owner, one.secondary, other, self.time, wait=0)
+        kind = c.below(6)
+        if kind == 0:
+            self.trade()
+        elif kind == 1:
+            self.accrue()
+            self._move(asset, 0, c.pick((119, 120, 121, 299, 301)))
+            self._liquidate_all()
+        elif kind < 4:
+            self._liquidate_all()
+        elif kind == 4:
+            self.buy_collateral()
+
+    def change_sequencer(self) -> None:
+        """The sequencer goes down, or came up some time ago; then accounts are liquidated or orders executed."""
+        c = self._c
+        if not self.state.sequencer.feed:
+            return
+        down = c.below(3) == 0
+        since = c.pick((0, 10, 599, 600, 601, 100_000)) if not c.one_in(8) else c.pick((-10, self.time))
+        self.take("set_sequencer_status", self.cast.owner, down, self.time - since, wait=0)
+        if c.one_in(2):
+            self.crash()
+        else:
+            c.pick((self.trade, self.execute, self.accrue))()
+        if c.below(4):
+            self.take("set_sequencer_status", self.cast.owner, False, max(self.time - 10_000, 1), wait=0)
+
     # ── liquidation ────────────────────────────────────────────────────────
 
     def _liquidate_all(self) -> None:
