@@ -9,7 +9,7 @@ ARGS :=
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compile test test-fast lint fmt gas gas-check demo replay-all deploy fuzz coverage lock clean
+.PHONY: help setup compile test test-fast lint fmt gas gas-check demo replay-all deploy fuzz coverage prove lock clean
 
 help: ## List the commands
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -57,9 +57,14 @@ fuzz: setup ## Stateful tests with many more examples than `make test`
 coverage: compile ## What the tests reach of src/plimsoll and contracts, as tables and in build/coverage
 	@$(PY) scripts/coverage.py tests -n 2 --dist loadfile $(ARGS)
 
+prove: setup ## Prove the symbolic properties (ARGS=--quick for those that take seconds), then test the prover
+	@bash tools/prove/setup.sh
+	@.venv-prove/bin/python tools/prove/run.py $(ARGS)
+	@.venv-prove/bin/python -m pytest -q --rootdir=tests/symbolic/prover tests/symbolic/prover
+
 lock: setup ## Resolve the dependencies again (needs uv) and write both lock files
 	@bash tools/lock.sh
 
 clean: ## Remove .venv, node_modules and everything that was built
-	rm -rf .venv node_modules build .ape .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* src/*.egg-info
+	rm -rf .venv .venv-prove node_modules build .ape .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* src/*.egg-info
 	find src tests scripts tools -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
