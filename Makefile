@@ -60,7 +60,7 @@ coverage: compile ## What the tests reach of src/plimsoll and contracts, as tabl
 prove: setup ## Prove the symbolic properties (ARGS=--quick for those that take seconds), then test the prover
 	@bash tools/prove/setup.sh
 	@.venv-prove/bin/python tools/prove/run.py $(ARGS)
-	@.venv-prove/bin/python -m pytest -q --rootdir=tests/symbolic/prover tests/symbolic/prover
+	@.venv-prove/bin/python -m pytest -q -c /dev/null --noconftest -p no:cacheprovider tests/symbolic/prover
 
 lock: setup ## Resolve the dependencies again (needs uv) and write both lock files
 	@bash tools/lock.sh

@@ -34,6 +34,11 @@ def constant(number: int) -> Term:
     return Term(z3.IntVal(number), number, number)
 
 
+def normal(e: Expr) -> Expr:
+    """A sum of products in a fixed order, so that equal polynomials are the same expression."""
+    return z3.simplify(e, som=True, sort_sums=True)
+
+
 class Translation:
     """One query: `assertions` over bit-vectors become `constraints` over integers."""
 
@@ -234,8 +239,8 @@ class Translation:
             return self._divide(e, name.startswith("f_evm"))[0]
         if kind in (z3.Z3_OP_BUREM, z3.Z3_OP_BUREM_I) or name.startswith("f_evm_bvurem"):
             return self._divide(e, name.startswith("f_evm"))[1]
-        if name.startswith("f_evm_bvsdiv"):
-            return self._divide_signed(e)
+        if kind in (z3.Z3_OP_BSDIV, z3.Z3_OP_BSDIV_I) or name.startswith("f_evm_bvsdiv"):
+            return self._divide_signed(e, name.startswith("f_evm"))
         if kind == z3.Z3_OP_CONCAT:
             return self._concat(e)
         if kind == z3.Z3_OP_ZERO_EXT:
@@ -266,8 +271,7 @@ class Translation:
         corners = [x * y for x in (a.low, a.high) for y in (b.low, b.high)]
         product = a.value * b.value
         if a.low != a.high and b.low != b.high:
-            product = z3.simplify(product)
-            self._products.setdefault(product.sexpr(), []).append((a.value, b.value))
+            self._products.setdefault(normal(product).sexpr(), []).append((a.value, b.value))
         return Term(product, min(corners), max(corners))
 
     @staticmethod
@@ -286,6 +290,8 @@ class Translation:
                 return self._divide(no, True)[0]
             if kind in (z3.Z3_OP_BUREM, z3.Z3_OP_BUREM_I) and z3.eq(no.arg(1), divisor):
                 return self._divide(no, True)[1]
+            if kind in (z3.Z3_OP_BSDIV, z3.Z3_OP_BSDIV_I) and z3.eq(no.arg(1), divisor):
+                return self._divide_signed(no, True)
         c = self.boolean(condition)
         if z3.is_true(c):
             return self.term(yes)
@@ -299,7 +305,7 @@ class Translation:
         if n.low // divisor == n.high // divisor:
             q = n.low // divisor
             return constant(q), Term(n.value - q * divisor, n.low - q * divisor, n.high - q * divisor)
-        key = (z3.simplify(n.value).sexpr(), str(divisor))
+        key = (normal(n.value).sexpr(), str(divisor))
         if key not in self._divisions:
             q, r = self._variable("quot"), self._variable("rem")
             self._divisions[key] = (q, r)
@@ -315,18 +321,14 @@ class Translation:
         if d.low <= 0 and not zero_gives_zero:
             leaf = self._leaf(e)
             return leaf, leaf
-        n_value, d_value = z3.simplify(n.value), z3.simplify(d.value)
+        n_value, d_value = normal(n.value), normal(d.value)
         key = (n_value.sexpr(), d_value.sexpr())
         most = n.high // max(d.low, 1)
         if key not in self._divisions:
             q, r = self._variable("quot"), self._variable("rem")
             self._divisions[key] = (q, r)
             exact = [n.value == q * d.value + r, r >= 0, r < d.value]
-            for a, b in self._products.get(key[0], []):
-                # (a·b)/a is b
-                for divisor, other in ((a, b), (b, a)):
-                    if z3.simplify(divisor).sexpr() == key[1]:
-                        exact += [q == other, r == 0]
+            exact += self._known_factor(n_value, key[1], q, r)
             bounds = [q >= n.low // d.high if d.high else q >= 0, q <= most]
             if d.low > 0:
                 self.constraints += exact + bounds
@@ -336,13 +338,31 @@ class Translation:
         least = n.low // d.high if d.low > 0 else 0
         return Term(q, least, most), Term(r, 0, max(d.high - 1, 0))
 
-    def _divide_signed(self, e: Expr) -> Term:
+    def _divide_signed(self, e: Expr, zero_gives_zero: bool) -> Term:
+        """Division that rounds toward zero. The one overflow, −2^(w−1)/−1, comes out right modulo 2^w."""
         n, d = self.signed(e.arg(0)), self.signed(e.arg(1))
-        if not (n.low >= 0 and d.low > 0):
+        if d.low <= 0 <= d.high and not zero_gives_zero:
             return self._leaf(e)
-        q, r = self._variable("quot"), self._variable("rem")
-        self.constraints += [n.value == q * d.value + r, r >= 0, r < d.value, q >= 0, q <= n.high // d.low]
-        return Term(q, 0, n.high // d.low)
+        n_value, d_value = normal(n.value), normal(d.value)
+        key = ("signed " + n_value.sexpr(), d_value.sexpr())
+        most = max(abs(n.low), abs(n.high))
+        if key not in self._divisions:
+            q, r = self._variable("quot"), self._variable("rem")
+            self._divisions[key] = (q, r)
+            size = z3.If(d.value >= 0, d.value, -d.value)
+            exact = [n.value == q * d.value + r, z3.If(n.value >= 0, r >= 0, r <= 0), r < size, -r < size]
+            exact += self._known_factor(n_value, key[1], q, r)
+            nonzero = z3.And(*exact, q >= -most, q <= most)
+            self.constraints.append(z3.If(d.value == 0, z3.And(q == 0, r == 0), nonzero))
+        return Term(self._divisions[key][0], -most, most)
+
+    def _known_factor(self, product: Expr, divisor: str, q: Expr, r: Expr) -> list[Expr]:
+        """(a·b)/a is b."""
+        for a, b in self._products.get(product.sexpr(), []):
+            for factor, other in ((a, b), (b, a)):
+                if normal(factor).sexpr() == divisor:
+                    return [q == other, r == 0]
+        return []
 
     def _concat(self, e: Expr) -> Term:
         pair = _split_extension(e)

@@ -18,6 +18,7 @@ TAG = re.compile(r"@(notice|custom:\w+) ?")
 class Property:
     """A `check_` function of a contract. `open` is why it is not proved, empty when it is to be."""
 
+    folder: str
     contract: str
     function: str
     statement: str
@@ -37,7 +38,7 @@ def tags(comment: str) -> dict[str, str]:
     return {key.removeprefix("custom:"): value.strip() for key, value in zip(pieces[1::2], pieces[2::2], strict=True)}
 
 
-def read(source: str) -> list[Property]:
+def read(source: str, folder: str = "libraries") -> list[Property]:
     """The properties of one source file, in its order."""
     starts = [(match.start(), match[1]) for match in CONTRACT.finditer(source)]
     found = []
@@ -46,6 +47,7 @@ def read(source: str) -> list[Property]:
         said = tags(match[1])
         found.append(
             Property(
+                folder=folder,
                 contract=contract,
                 function=match[2],
                 statement=said.get("notice", ""),
@@ -59,4 +61,8 @@ def read(source: str) -> list[Property]:
 
 def all_properties(folder: Path = FOLDER) -> list[Property]:
     """Every property, by file and in the order of the file."""
-    return [item for path in sorted(folder.glob("*.t.sol")) for item in read(path.read_text(encoding="utf-8"))]
+    return [
+        item
+        for path in sorted(folder.glob("*/*.t.sol"))
+        for item in read(path.read_text(encoding="utf-8"), path.parent.name)
+    ]

@@ -14,25 +14,29 @@ import argparse
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from document import write_document
 from properties import ROOT, Property, all_properties
 
+# Folder of the sources: profile of foundry.toml.
+PROFILES = {"libraries": "prove", "modules": "prove-modules"}
 BUILD = ROOT / "build" / "prove"
 RESULTS = BUILD / "results.json"
 # Seconds per query: the solver stops by itself a little before halmos stops it.
-QUERY_SECONDS = 120
-# halmos: how a property ended
-ENDS = {0: "proved", 1: "REFUTED", 2: "timeout", 3: "stuck", 4: "EMPTY", 5: "error"}
+QUERY_SECONDS = int(os.environ.get("PROVE_QUERY_SECONDS", "120"))
+# How halmos says that a property ended.
+LINE = re.compile(r"\[(PASS|FAIL|TIMEOUT|ERROR)\]\S* (check_\w+)\(.*time: ([\d.]+)s, bounds: \[(.*?)\]")
+ENDS = {"PASS": "proved", "FAIL": "REFUTED", "TIMEOUT": "timeout", "ERROR": "error"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,20 +48,21 @@ class Result:
     seconds: float
 
 
-def environment() -> dict[str, str]:
-    """forge, node's compiler and the solvers on PATH; the profile that halmos has forge build."""
+def environment(profile: str) -> dict[str, str]:
+    """forge, node's compiler and the solvers on PATH; the profile that forge builds."""
     folders = [Path(sys.executable).parent, ROOT / ".venv" / "bin"]
     path = os.pathsep.join([*map(str, folders), os.environ.get("PATH", os.defpath)])
-    return {**os.environ, "PATH": path, "FOUNDRY_PROFILE": "prove", "FOUNDRY_DISABLE_NIGHTLY_WARNING": "1"}
+    return {**os.environ, "PATH": path, "FOUNDRY_PROFILE": profile, "FOUNDRY_DISABLE_NIGHTLY_WARNING": "1"}
 
 
-def command(root: Path, contract: str, functions: list[str], report: Path, seconds: int) -> list[str]:
+def command(root: Path, folder: str, contract: str, functions: list[str], seconds: int) -> list[str]:
     """halmos on some functions of one contract. Every panic counts as a failure."""
     solver = f"{sys.executable} {ROOT / 'tools' / 'prove' / 'solver.py'} --seconds {max(seconds - 3, 1)}"
     return [
-        str(Path(sys.executable).parent / "halmos"),
+        sys.executable,
+        str(ROOT / "tools" / "prove" / "halmos_integers.py"),
         f"--root={root}",
-        "--forge-build-out=build/prove/out",
+        f"--forge-build-out=build/prove/{folder}/out",
         f"--contract={contract}",
         f"--match-test=^({'|'.join(functions)})\\(",
         "--panic-error-codes=*",
@@ -66,48 +71,47 @@ def command(root: Path, contract: str, functions: list[str], report: Path, secon
         "--solver-threads=2",
         "--early-exit",
         "--no-status",
-        f"--json-output={report}",
-        "--minimal-json-output",
     ]
 
 
 def run_contract(
     contract: str, properties: list[Property], root: Path = ROOT, seconds: int = QUERY_SECONDS
-) -> list[Result]:
-    """Runs halmos once for a contract and reads what it reports. A cut loop or path is no proof."""
-    report = root / "build" / "prove" / f"{contract}.json"
-    report.parent.mkdir(parents=True, exist_ok=True)
-    report.unlink(missing_ok=True)
-    functions = [item.function for item in properties]
-    done = subprocess.run(
-        command(root, contract, functions, report, seconds),
-        env=environment(),
-        cwd=root,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    (root / "build" / "prove" / f"{contract}.log").write_text(done.stdout + done.stderr, encoding="utf-8")
-    ends: dict[str, dict[str, Any]] = {}
-    if report.is_file():
-        for tests in json.loads(report.read_text(encoding="utf-8"))["test_results"].values():
-            ends |= {test["name"].split("(")[0]: test for test in tests}
-    times = dict(re.findall(r"(check_\w+)\(.*time: ([\d.]+)s", done.stdout))
-    results = []
-    for item in properties:
-        test = ends.get(item.function)
-        end = "not run" if test is None else ENDS.get(test["exitcode"], "error")
-        if test is not None and end == "proved" and re.search(rf"{item.function}\(.*bounds: \[[^\]]", done.stdout):
-            end = "cut"
-        results.append(Result(item, end, float(times.get(item.function, 0))))
-    return results
+) -> Iterator[Result]:
+    """Runs halmos once for a contract and says how each property ended as it ends. A cut loop is no proof."""
+    waiting = {item.function: item for item in properties}
+    folder = properties[0].folder
+    log = root / "build" / "prove" / f"{contract}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        log.open("w", encoding="utf-8") as written,
+        subprocess.Popen(
+            command(root, folder, contract, list(waiting), seconds),
+            env=environment(PROFILES[folder]),
+            cwd=root,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as process,
+    ):
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                written.write(line)
+                ended = LINE.search(line)
+                if ended and ended[2] in waiting:
+                    end = "cut" if ended[1] == "PASS" and ended[4] else ENDS[ended[1]]
+                    yield Result(waiting.pop(ended[2]), end, float(ended[3]))
+        finally:
+            process.kill()
+    for item in waiting.values():
+        yield Result(item, "not run", 0)
 
 
-def build(root: Path = ROOT) -> None:
+def build(folder: str, root: Path = ROOT) -> None:
     """Compiles once; halmos finds everything built."""
     done = subprocess.run(
         ["forge", "build", "--ast", "--quiet", "--extra-output", "storageLayout", "metadata"],
-        env=environment(),
+        env=environment(PROFILES[folder]),
         cwd=root,
         capture_output=True,
         text=True,
@@ -133,19 +137,20 @@ def main() -> int:
     parser.add_argument("--open", action="store_true")
     parser.add_argument("--document", action="store_true")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     properties = chosen(options)
     started = time.monotonic()
     print(f"{len(properties)} properties", flush=True)
-    build()
+    for folder in sorted({item.folder for item in properties}):
+        build(folder)
     results: list[Result] = []
     width = max((len(item.name) for item in properties), default=0)
     for contract, items in groupby(properties, key=lambda item: item.contract):
         print(f"── {contract} ──", flush=True)
-        found = run_contract(contract, list(items))
-        for result in found:
+        for result in run_contract(contract, list(items)):
             bound = result.property.bound
             print(f"{result.property.name:{width}}  {result.end:8}  {result.seconds:6.1f} s  {bound}", flush=True)
-        results += found
+            results.append(result)
     missed = [result for result in results if result.end != "proved"]
     print(f"{len(results) - len(missed)} of {len(results)} proved in {time.monotonic() - started:.0f} s", flush=True)
     for result in missed:

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {Cast} from "../../contracts/libraries/Cast.sol";
-import {FixedMath} from "../../contracts/libraries/FixedMath.sol";
-import {Symbolic} from "./Symbolic.sol";
+import {Cast} from "../../../contracts/libraries/Cast.sol";
+import {FixedMath} from "../../../contracts/libraries/FixedMath.sol";
+import {Symbolic} from "../Symbolic.sol";
 
 /// @notice Directed division, and checked narrowing.
 contract FixedMathProofs is Symbolic {

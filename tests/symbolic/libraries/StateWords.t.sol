@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {AccountWord} from "../../contracts/types/AccountWord.sol";
-import {AccountId, IdLib, MarketId, PoolId} from "../../contracts/types/Ids.sol";
+import {AccountWord} from "../../../contracts/types/AccountWord.sol";
+import {AccountId, IdLib, MarketId, PoolId} from "../../../contracts/types/Ids.sol";
 import {
     EventWord,
     EventWordLib,
@@ -10,7 +10,7 @@ import {
     FundingWordLib,
     SidesWord,
     SidesWordLib
-} from "../../contracts/types/MarketWords.sol";
+} from "../../../contracts/types/MarketWords.sol";
 import {
     DebtWord,
     DebtWordLib,
@@ -18,9 +18,9 @@ import {
     PoolDuesWordLib,
     PoolMoneyWord,
     PoolMoneyWordLib
-} from "../../contracts/types/PoolWords.sol";
-import {PositionWord, PositionWordLib} from "../../contracts/types/PositionWord.sol";
-import {Symbolic} from "./Symbolic.sol";
+} from "../../../contracts/types/PoolWords.sol";
+import {PositionWord, PositionWordLib} from "../../../contracts/types/PositionWord.sol";
+import {Symbolic} from "../Symbolic.sol";
 
 /// @notice Words of the ledger: what is packed comes out again, a setter moves its own field only, and what does not fit is refused.
 contract StateWordsProofs is Symbolic {
