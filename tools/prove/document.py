@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from properties import ROOT, Property, all_properties
+from tools.prove.properties import ROOT, Property, all_properties
 
 DOCUMENT = ROOT / "docs" / "verification.md"
 START, END = "<!-- proofs: start -->", "<!-- proofs: end -->"

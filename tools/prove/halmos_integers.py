@@ -14,11 +14,11 @@ from typing import Any
 
 import z3
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from halmos import sevm
 from halmos.__main__ import main
-from integers import Translation
+from tools.prove.integers import Translation
 
 MILLISECONDS = 150
 

@@ -23,10 +23,10 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from document import write_document
-from properties import ROOT, Property, all_properties
+from tools.prove.document import write_document
+from tools.prove.properties import ROOT, Property, all_properties
 
 # Folder of the sources: profile of foundry.toml.
 PROFILES = {"libraries": "prove", "modules": "prove-modules"}

@@ -20,9 +20,9 @@ from typing import Any
 
 import z3
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from integers import Translation
+from tools.prove.integers import Translation
 
 
 def bit_blast(path: str, seconds: float) -> str | None:

@@ -17,7 +17,14 @@ import {
     StateWord,
     StateWordLib
 } from "../../../contracts/types/OracleWords.sol";
-import {OrderWord, OrderWordLib, QueueWord, QueueWordLib, RulesWord, RulesWordLib} from "../../../contracts/types/OrderWords.sol";
+import {
+    OrderWord,
+    OrderWordLib,
+    QueueWord,
+    QueueWordLib,
+    RulesWord,
+    RulesWordLib
+} from "../../../contracts/types/OrderWords.sol";
 import {Symbolic} from "../Symbolic.sol";
 
 /// @notice Words of configuration, oracle and orders: round trips, undisturbed neighbours, refusals.
@@ -127,8 +134,14 @@ contract EdgeWordsProofs is Symbolic {
     /// @custom:bound every word
     function check_feed_switches(FeedWord w, bool on) public pure {
         uint256 word = FeedWord.unwrap(w);
-        assert(w.withSecondary().hasSecondary() && FeedWord.unwrap(w.withSecondary()) & ~(uint256(1) << 236) == word & ~(uint256(1) << 236));
-        assert(w.withBounds().hasBounds() && FeedWord.unwrap(w.withBounds()) & ~(uint256(1) << 237) == word & ~(uint256(1) << 237));
+        assert(
+            w.withSecondary().hasSecondary()
+                && FeedWord.unwrap(w.withSecondary()) & ~(uint256(1) << 236) == word & ~(uint256(1) << 236)
+        );
+        assert(
+            w.withBounds().hasBounds()
+                && FeedWord.unwrap(w.withBounds()) & ~(uint256(1) << 237) == word & ~(uint256(1) << 237)
+        );
         FeedWord s = w.withSequencer(on);
         assert(s.hasSequencer() == on && FeedWord.unwrap(s) & ~(uint256(1) << 238) == word & ~(uint256(1) << 238));
     }

@@ -66,10 +66,14 @@ contract FundingProofs is Symbolic {
 
     /// @notice Splitting an interval before the bound is reached gives the same rate and the same sum of integrals
     /// @custom:bound |rate| ≤ rMax < 2^39, 0 < |velocity| < 2^40, both parts < 2^32, the bound not reached at the end
-    function check_splitting_composes_before_the_bound(int64 rate, int64 velocity, uint64 rMax, uint8 pick, uint32 s, uint32 t)
-        public
-        pure
-    {
+    function check_splitting_composes_before_the_bound(
+        int64 rate,
+        int64 velocity,
+        uint64 rMax,
+        uint8 pick,
+        uint32 s,
+        uint32 t
+    ) public pure {
         (, int256 bound) = chosen(rate, velocity, rMax, pick);
         vm.assume(velocity != 0 && rate != bound && (bound > rate) == (velocity > 0));
         (int256 whole, int256 sum) = FundingMath.integrate(rate, velocity, bound, uint256(s) + t);

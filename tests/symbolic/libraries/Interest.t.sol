@@ -13,9 +13,13 @@ contract InterestProofs is Symbolic {
     function check_utilisation_is_between_zero_and_one(uint112 debt, int104 cash) public pure {
         uint256 u = InterestMath.utilisation(debt, cash);
         assert(u <= WAD);
-        if (debt == 0) assert(u == 0);
-        else if (cash <= 0 || debt >= uint104(cash)) assert(u == WAD);
-        else assert(u != 0 && u * uint104(cash) >= uint256(debt) * WAD && (u - 1) * uint104(cash) < uint256(debt) * WAD);
+        if (debt == 0) {
+            assert(u == 0);
+        } else if (cash <= 0 || debt >= uint104(cash)) {
+            assert(u == WAD);
+        } else {
+            assert(u != 0 && u * uint104(cash) >= uint256(debt) * WAD && (u - 1) * uint104(cash) < uint256(debt) * WAD);
+        }
     }
 
     /// @notice The rate is at least the base and at most base + slope1 + slope2, and never falls when utilisation rises

@@ -83,7 +83,10 @@ contract LiquidationProofs is Symbolic {
 
     /// @notice The discount rises with time, from 0 to its maximum, and stays there
     /// @custom:bound times < 2^32, duration < 2^16, maximum < 2^24 ppm
-    function check_discount_rises_to_its_maximum(uint32 early, uint32 late, uint16 duration, uint24 maxPpm) public pure {
+    function check_discount_rises_to_its_maximum(uint32 early, uint32 late, uint16 duration, uint24 maxPpm)
+        public
+        pure
+    {
         vm.assume(early <= late && duration != 0);
         uint256 first = LiquidationMath.discount(early, duration, maxPpm);
         uint256 second = LiquidationMath.discount(late, duration, maxPpm);

@@ -32,7 +32,10 @@ contract OracleProofs is Symbolic {
 
     /// @notice The variance stays in its word, and in no time it stays as it is
     /// @custom:bound variance < 2^48, squared return ≤ 2^112, weight < 1, elapsed < 2^32
-    function check_variance_fits_its_field(uint48 variance, uint120 squared, uint64 weight, uint32 elapsed) public pure {
+    function check_variance_fits_its_field(uint48 variance, uint120 squared, uint64 weight, uint32 elapsed)
+        public
+        pure
+    {
         vm.assume(squared <= 1 << 112 && weight < WAD);
         uint256 next = EmaMath.foldVariance(variance, squared, weight, elapsed);
         assert(fits(next, 48));
@@ -49,13 +52,20 @@ contract OracleProofs is Symbolic {
         if (young == 0) assert(less == (base < cap ? base : cap));
     }
 
-    function packSpot(uint256 price, uint256 other, uint256 time, uint256 flags, uint256 band) external pure returns (Spot) {
+    function packSpot(uint256 price, uint256 other, uint256 time, uint256 flags, uint256 band)
+        external
+        pure
+        returns (Spot)
+    {
         return ObservationLib.packSpot(price, other, time, flags, band);
     }
 
     /// @notice A spot price comes out of its word as it went in, or is refused because a field does not fit
     /// @custom:bound every value of every field
-    function check_spot_round_trip(uint256 price, uint256 other, uint256 time, uint256 flags, uint256 band) public view {
+    function check_spot_round_trip(uint256 price, uint256 other, uint256 time, uint256 flags, uint256 band)
+        public
+        view
+    {
         try this.packSpot(price, other, time, flags, band) returns (Spot s) {
             assert(s.price() == price && s.other() == other && s.publishTime() == time);
             assert(s.flags() == flags && s.bandPpm() == band);
@@ -84,7 +94,9 @@ contract OracleProofs is Symbolic {
         vm.assume(price <= ObservationLib.MAX_PRICE && band <= 1e6);
         Spot s = ObservationLib.packSpot(price, 0, 0, 0, band);
         assert(s.low() <= price && price <= s.high());
-        assert(s.low() * 1e6 <= uint256(price) * (1e6 - band) && s.high() * 1e6 >= uint256(price) * (1e6 + uint256(band)));
+        assert(
+            s.low() * 1e6 <= uint256(price) * (1e6 - band) && s.high() * 1e6 >= uint256(price) * (1e6 + uint256(band))
+        );
     }
 
     /// @notice Raising risk and striking tolerate no flag at all

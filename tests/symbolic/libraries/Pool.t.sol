@@ -48,7 +48,10 @@ contract PoolProofs is Symbolic {
 
     /// @notice Inflation bound: whatever the pool's nav was raised to, a deposit that is taken loses less than one part in 10^4
     /// @custom:bound deposit, nav, supply < 2^96, the deposit is the only one of its epoch and the smallest there can be
-    function check_taken_deposit_loses_less_than_a_ten_thousandth(uint96 deposit, uint96 nav, uint96 supply) public pure {
+    function check_taken_deposit_loses_less_than_a_ten_thousandth(uint96 deposit, uint96 nav, uint96 supply)
+        public
+        pure
+    {
         vm.assume(deposit != 0 && nav != 0 && supply != 0);
         uint256 shares = PoolMath.sharesDown(deposit, nav, supply);
         vm.assume(shares >= PoolMath.MIN_SHARES);
@@ -61,10 +64,13 @@ contract PoolProofs is Symbolic {
 
     /// @notice A deposit is refused when nav is not positive, when a share is worth too little, and when it would get too few shares
     /// @custom:bound deposits and supply < 2^100, |nav| < 2^99, least price < 2^64
-    function check_minted_refuses_what_it_must(uint104 deposited, int104 nav, uint104 supply, uint64 minPrice, uint104 least)
-        public
-        pure
-    {
+    function check_minted_refuses_what_it_must(
+        uint104 deposited,
+        int104 nav,
+        uint104 supply,
+        uint64 minPrice,
+        uint104 least
+    ) public pure {
         vm.assume(deposited != 0 && supply != 0 && deposited < 1 << 100 && supply < 1 << 100 && least <= deposited);
         vm.assume(nav > -(1 << 99) && nav < 1 << 99);
         uint256 shares = PoolMath.minted(deposited, nav, supply, minPrice, least);
@@ -77,7 +83,10 @@ contract PoolProofs is Symbolic {
 
     /// @notice A strike burns at most what waits, pays at most what is payable, and burns nothing without payment
     /// @custom:bound shares, supply, payable money < 2^96, |nav| < 2^95, six decimals
-    function check_redeemed_stays_within_its_limits(uint96 waiting, int96 nav, uint96 supply, uint96 payable_) public pure {
+    function check_redeemed_stays_within_its_limits(uint96 waiting, int96 nav, uint96 supply, uint96 payable_)
+        public
+        pure
+    {
         vm.assume(supply != 0 && waiting <= supply);
         (uint256 burnt, uint256 paid) = PoolMath.redeemed(waiting, nav, supply, payable_, 1e12);
         assert(burnt <= waiting && paid * 1e12 <= payable_);

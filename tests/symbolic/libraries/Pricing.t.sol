@@ -38,7 +38,10 @@ contract PricingProofs is Symbolic {
 
     /// @notice Path independence: x then y costs what x + y costs, and at most one wei more
     /// @custom:bound price < 2^88, every skew on the way within ±K, K < 2^94, no band
-    function check_splitting_a_fill_never_helps(uint88 price, int96 skew, int96 x, int96 y, uint96 skewScale) public pure {
+    function check_splitting_a_fill_never_helps(uint88 price, int96 skew, int96 x, int96 y, uint96 skewScale)
+        public
+        pure
+    {
         inRange(price, skew, x, skewScale);
         inRange(price, int256(skew) + x, y, skewScale);
         int256 whole = int256(x) + y;

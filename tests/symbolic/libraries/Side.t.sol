@@ -53,7 +53,10 @@ contract SideProofs is Symbolic {
 
     /// @notice What a side's accounts are credited never exceeds what the pool counts for the side (two accounts)
     /// @custom:bound |shares| < 2^102, |W|, |w| < 2^126
-    function check_side_profit_covers_its_accounts(int104 r1, int104 r2, int128 value, int128 w1, int128 w2) public pure {
+    function check_side_profit_covers_its_accounts(int104 r1, int104 r2, int128 value, int128 w1, int128 w2)
+        public
+        pure
+    {
         int256 most = 1 << 126;
         vm.assume(r1 > -(1 << 102) && r1 < 1 << 102 && r2 > -(1 << 102) && r2 < 1 << 102);
         vm.assume(value > -most && value < most && w1 > -most && w1 < most && w2 > -most && w2 < most);

@@ -220,10 +220,14 @@ contract StateWordsProofs is Symbolic {
 
     /// @notice Owner and pool come out of an account id, pool and index out of a market id, and two accounts never share an id
     /// @custom:bound every value of every field, indices below 256
-    function check_ids_round_trip(address owner, PoolId pool, uint80 sub, address otherOwner, uint80 otherSub, uint8 index)
-        public
-        pure
-    {
+    function check_ids_round_trip(
+        address owner,
+        PoolId pool,
+        uint80 sub,
+        address otherOwner,
+        uint80 otherSub,
+        uint8 index
+    ) public pure {
         AccountId id = IdLib.toAccount(owner, pool, sub);
         assert(id.owner() == owner && id.pool() == pool);
         bool same = owner == otherOwner && sub == otherSub;

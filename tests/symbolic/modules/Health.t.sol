@@ -74,7 +74,10 @@ contract HealthProofs is Symbolic {
     }
 
     /// @dev Opens the account, sets the price, tries to liquidate; whether something happened to the account.
-    function touched(int256 size, int256 cash, uint256 price, uint256 lastCheck) private returns (uint256 result, bool moved) {
+    function touched(int256 size, int256 cash, uint256 price, uint256 lastCheck)
+        private
+        returns (uint256 result, bool moved)
+    {
         module.open(cash, size, 2000e18, lastCheck);
         hub.set(price, 1_700_000_000, 0);
         (AccountWord account, PositionWord position) = module.state();

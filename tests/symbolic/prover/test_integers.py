@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import z3
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "tools" / "prove"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
-from integers import Translation
+from tools.prove.integers import Translation
 
 WIDTH = 8
 MASK = (1 << WIDTH) - 1

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
-sys.path[:0] = [str(ROOT / "tools" / "prove"), str(Path(__file__).resolve().parent)]
+sys.path[:0] = [str(ROOT), str(Path(__file__).resolve().parent)]
 
 from mutants import GROUPS
-from properties import Property, all_properties
-from run import build, run_contract
+from tools.prove.properties import Property, all_properties
+from tools.prove.run import build, run_contract
 
 COPIED = ("contracts", "tests/symbolic", "foundry.toml")
 LINKED = ("node_modules", "tools")
