@@ -9,7 +9,7 @@ ARGS :=
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compile test test-fast lint fmt gas gas-check demo replay-all deploy fuzz fuzz-machines mutants mutate-maths bench-fuzz coverage lock clean
+.PHONY: help setup compile test test-fast lint fmt gas gas-check demo replay-all deploy fuzz fuzz-machines bench-fuzz mutants mutate-maths prove slither coverage lock clean
 
 help: ## List the commands
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -34,7 +34,7 @@ lint: setup ## Formatting, style and types of Python and Solidity
 fmt: setup ## Format Python and Solidity sources
 	@$(PY) -m ruff check --fix-only --quiet .
 	@$(PY) -m ruff format --quiet .
-	@.venv/bin/forge fmt
+	@.venv/bin/forge fmt contracts tests/symbolic
 
 gas: setup ## Measure the gas of every action and write snapshots/gas.json
 	@$(PY) scripts/gas.py $(ARGS)
@@ -70,9 +70,18 @@ bench-fuzz: compile ## Calls a second that the fuzz driver makes, by backend and
 coverage: compile ## What the tests reach of src/plimsoll and contracts, as tables and in build/coverage
 	@$(PY) scripts/coverage.py $(ARGS)
 
+prove: setup ## Prove the symbolic properties (ARGS=--quick for those that take seconds), then test the prover
+	@bash tools/prove/setup.sh
+	@.venv-prove/bin/python tools/prove/run.py $(ARGS)
+	@.venv-prove/bin/python -m pytest -q -c /dev/null --noconftest -p no:cacheprovider tests/symbolic/prover
+
+slither: setup ## Compare slither's findings with the answers in docs/slither.md
+	@bash tools/prove/setup.sh
+	@.venv-prove/bin/python tools/slither.py
+
 lock: setup ## Resolve the dependencies again (needs uv) and write both lock files
 	@bash tools/lock.sh
 
 clean: ## Remove .venv, node_modules and everything that was built
-	rm -rf .venv node_modules build .ape .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* src/*.egg-info
+	rm -rf .venv .venv-prove node_modules build .ape .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* src/*.egg-info
 	find src tests scripts tools -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

@@ -16,11 +16,11 @@ check "ruff: style" .venv/bin/ruff check --quiet .
 check "ruff: format" .venv/bin/ruff format --check --quiet .
 check "mypy: src/plimsoll" .venv/bin/mypy
 typed=()
-for folder in scripts tests/support tools; do
+for folder in scripts tests/support tests/symbolic/prover tools; do
     if compgen -G "$folder/*.py" >/dev/null; then typed+=("$folder"); fi
 done
 check "mypy: ${typed[*]}" .venv/bin/mypy --explicit-package-bases "${typed[@]}"
-check "forge fmt: contracts" .venv/bin/forge fmt --check contracts
+check "forge fmt: contracts, properties" .venv/bin/forge fmt --check contracts tests/symbolic
 check "solhint: contracts" node node_modules/solhint/solhint.js --disc --formatter unix 'contracts/**/*.sol'
 
 if [ ${#failed[@]} -gt 0 ]; then

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Resolves the dependencies of pyproject.toml and package.json again and writes requirements.lock and package-lock.json.
-# Both hold exact versions and hashes for every platform, and no address of any registry. Usage: make lock
+# Resolves the dependencies of pyproject.toml and package.json again and writes requirements.lock, requirements-prove.lock and
+# package-lock.json. They hold exact versions and hashes for every platform, and no address of any registry. Usage: make lock
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -10,5 +10,7 @@ uv=$(command -v uv) || {
 }
 env -u PIP_FIND_LINKS "$uv" pip compile pyproject.toml --extra dev --extra fuzz --universal --python-version 3.11 --upgrade \
     --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --output-file requirements.lock
+env -u PIP_FIND_LINKS "$uv" pip compile requirements-prove.in --universal --python-version 3.11 --upgrade \
+    --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --output-file requirements-prove.lock
 npm install --package-lock-only --ignore-scripts --no-audit --no-fund --loglevel=error
 .venv/bin/python tools/npm_lock.py

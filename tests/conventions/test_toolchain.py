@@ -21,10 +21,10 @@ def read(name: str) -> str:
     return (ROOT / name).read_text(encoding="utf-8")
 
 
-def requirements() -> dict[str, list[str]]:
-    """Lines of the Python lock by package: the requirement first, then its hashes."""
+def requirements(lock: str = "requirements.lock") -> dict[str, list[str]]:
+    """Lines of a Python lock by package: the requirement first, then its hashes."""
     found: dict[str, list[str]] = {}
-    for entry in re.split(r"\n(?=\S)", read("requirements.lock").strip()):
+    for entry in re.split(r"\n(?=\S)", read(lock).strip()):
         lines = [line.rstrip(" \\") for line in entry.splitlines()]
         found[re.split(r"[=\[ ;]", lines[0])[0].lower()] = lines
     return found
@@ -35,8 +35,9 @@ def npm_packages() -> dict[str, dict[str, object]]:
     return {path: entry for path, entry in packages.items() if path}
 
 
-def test_python_lock_pins_versions_and_hashes() -> None:
-    locked = requirements()
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-prove.lock"])
+def test_python_lock_pins_versions_and_hashes(lock: str) -> None:
+    locked = requirements(lock)
     assert len(locked) > 50
     for name, lines in locked.items():
         assert re.match(r"[\w.-]+==[\w.]+( ;.*)?$", lines[0]), lines[0]
@@ -51,7 +52,7 @@ def test_python_lock_holds_every_dependency() -> None:
     assert names - requirements().keys() == set()
 
 
-@pytest.mark.parametrize("lock", ["requirements.lock", "package-lock.json"])
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-prove.lock", "package-lock.json"])
 def test_lock_holds_no_address(lock: str) -> None:
     assert "://" not in read(lock)
     assert not re.search(r"^\s*(-i|-f|--(index|extra|find|trusted))", read(lock), re.MULTILINE)

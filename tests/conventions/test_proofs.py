@@ -1,0 +1,32 @@
+"""Symbolic properties say what they state and within which bounds, and docs/verification.md lists each of them."""
+
+from __future__ import annotations
+
+from tools.prove import document, properties
+
+from tests.conventions.repository import ROOT
+
+
+def test_properties_are_found_by_file_and_by_contract() -> None:
+    found = properties.all_properties()
+    assert len(found) >= 40
+    assert len({(item.contract, item.name) for item in found}) == len(found)
+    assert {item.folder for item in found} == {"libraries", "modules"}
+
+
+def test_every_property_has_a_statement_and_a_bound() -> None:
+    wrong = [item.name for item in properties.all_properties() if not item.statement or not item.bound]
+    assert wrong == []
+
+
+def test_every_check_function_is_a_property() -> None:
+    for path in sorted(properties.FOLDER.glob("*/*.t.sol")):
+        source = path.read_text(encoding="utf-8")
+        assert len(properties.read(source)) == source.count("function check_"), path.name
+
+
+def test_the_document_lists_every_property_as_it_is() -> None:
+    text = " ".join((ROOT / "docs" / "verification.md").read_text(encoding="utf-8").split())
+    for item in properties.all_properties():
+        head = " ".join(" ".join(document.entry(item, 0)).split()).rpartition(" *0.0 s*")[0]
+        assert head in text, f"{item.name}: run make prove ARGS=--document"

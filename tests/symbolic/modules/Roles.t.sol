@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {AdminModule} from "../../../contracts/AdminModule.sol";
+import {IOracleHub} from "../../../contracts/interfaces/IOracleHub.sol";
+import {Pause, PoolRiskWord, PoolSettlementWord} from "../../../contracts/types/ConfigWords.sol";
+import {MarketId, PoolId} from "../../../contracts/types/Ids.sol";
+import {Symbolic} from "../Symbolic.sol";
+
+/// @notice The administration module with roles and a pool in place.
+contract Administered is AdminModule {
+    constructor(address owner_0, address guardian_0) AdminModule(IOracleHub(address(0)), address(0)) {
+        owner_ = owner_0;
+        guardian_ = guardian_0;
+        poolConfigs_[PoolId.wrap(1)].settlement = PoolSettlementWord.wrap(1);
+    }
+
+    function pauseFlags() external view returns (uint256) {
+        return poolConfigs_[PoolId.wrap(1)].risk.pauseFlags();
+    }
+
+    function startPaused(uint256 flags) external {
+        poolConfigs_[PoolId.wrap(1)].risk = PoolRiskWord.wrap(flags << 248);
+    }
+}
+
+/// @notice Who may call the setters of the Clearinghouse: the real administration module, called directly.
+contract RolesProofs is Symbolic {
+    address private constant OWNER = address(0x1001);
+    address private constant GUARDIAN = address(0x1002);
+    Administered private admin;
+
+    function setUp() public {
+        admin = new Administered(OWNER, GUARDIAN);
+    }
+
+    /// @dev Whether the call of `caller` went through; its arguments are any words.
+    function accepted(address caller, bytes4 selector, bytes32[32] memory words) private returns (bool ok) {
+        vm.prank(caller);
+        (ok,) = address(admin).call(abi.encodePacked(selector, words));
+    }
+
+    /// @notice Whoever is not the owner cannot call a setter of pools, markets, collateral, fees or roles, whatever the arguments
+    /// @custom:bound every caller but the owner, any 32 words of arguments
+    function check_setters_refuse_everyone_but_the_owner(address caller, bytes32[32] memory words) public {
+        vm.assume(caller != OWNER);
+        bytes4[10] memory selectors = [
+            admin.createPool.selector,
+            admin.setPool.selector,
+            admin.setShareToken.selector,
+            admin.listMarket.selector,
+            admin.setMarket.selector,
+            admin.listCollateral.selector,
+            admin.setCollateral.selector,
+            admin.settleMarket.selector,
+            admin.sweepFees.selector,
+            admin.setGuardian.selector
+        ];
+        for (uint256 i; i < selectors.length; ++i) {
+            assert(!accepted(caller, selectors[i], words));
+        }
+        assert(!accepted(caller, admin.offerOwnership.selector, words));
+        assert(admin.owner() == OWNER && admin.guardian() == GUARDIAN && admin.pendingOwner() == address(0));
+    }
+
+    /// @notice Whoever is neither owner nor guardian cannot pause, set reduce-only or lower caps, whatever the arguments
+    /// @custom:bound every caller but owner and guardian, any 32 words of arguments
+    function check_guardian_setters_refuse_everyone_else(address caller, bytes32[32] memory words) public {
+        vm.assume(caller != OWNER && caller != GUARDIAN);
+        assert(!accepted(caller, admin.setPause.selector, words));
+        assert(!accepted(caller, admin.setReduceOnly.selector, words));
+        assert(!accepted(caller, admin.lowerCaps.selector, words));
+        assert(admin.pauseFlags() == 0);
+    }
+
+    /// @notice The guardian can only add pause flags: none that was set is ever cleared by him
+    /// @custom:bound every set of flags before and after
+    function check_guardian_only_adds_pauses(uint8 before, uint256 flags) public {
+        vm.assume(before <= Pause.ALL);
+        admin.startPaused(before);
+        vm.prank(GUARDIAN);
+        try admin.setPause(PoolId.wrap(1), flags) {
+            assert(admin.pauseFlags() == flags && flags & before == before && flags <= Pause.ALL);
+        } catch {
+            assert(admin.pauseFlags() == before);
+        }
+    }
+
+    /// @notice The guardian can switch reduce-only on but never off
+    /// @custom:bound every market
+    function check_guardian_never_ends_reduce_only(uint24 market) public {
+        vm.prank(GUARDIAN);
+        (bool ok,) = address(admin).call(abi.encodeCall(admin.setReduceOnly, (MarketId.wrap(market), false)));
+        assert(!ok);
+    }
+
+    /// @notice Ownership passes only from the owner's offer to the one it was offered to
+    /// @custom:bound every offered address, every caller
+    function check_ownership_takes_two_steps(address offered, address caller) public {
+        vm.prank(OWNER);
+        admin.offerOwnership(offered);
+        assert(admin.owner() == OWNER);
+        vm.prank(caller);
+        (bool ok,) = address(admin).call(abi.encodeCall(admin.takeOwnership, ()));
+        assert(ok == (caller == offered));
+        assert(admin.owner() == (ok ? caller : OWNER));
+    }
+}

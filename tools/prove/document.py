@@ -1,0 +1,50 @@
+"""The table of the section "Proofs" in docs/verification.md."""
+
+from __future__ import annotations
+
+from tools.prove.properties import ROOT, Property, all_properties
+
+DOCUMENT = ROOT / "docs" / "verification.md"
+START, END = "<!-- proofs: start -->", "<!-- proofs: end -->"
+LONGEST = 140
+
+
+def wrapped(text: str, width: int = LONGEST) -> list[str]:
+    lines, line = [], ""
+    for word in text.split():
+        if line and len(line) + 1 + len(word) > width:
+            lines.append(line)
+            line = "  " + word
+        else:
+            line = f"{line} {word}" if line else word
+    return [*lines, line]
+
+
+def entry(item: Property, seconds: float | None) -> list[str]:
+    """One property as a list item: name, statement, bound, seconds."""
+    end = f"{seconds:.1f} s" if seconds is not None else "open: " + item.open
+    return wrapped(f"* `{item.name}`: {item.statement}. *Bound:* {item.bound}. *{end}*")
+
+
+def table(seconds: dict[str, float]) -> list[str]:
+    """All properties by contract; those without a time are open."""
+    lines: list[str] = []
+    contract = ""
+    for item in all_properties():
+        if item.contract != contract:
+            contract = item.contract
+            lines += ["", f"### {contract}", ""]
+        lines += entry(item, seconds.get(f"{item.contract}.{item.function}"))
+    return [*lines, ""]
+
+
+def write_document(seconds: dict[str, float]) -> None:
+    """Replaces what stands between the two marks."""
+    text = DOCUMENT.read_text(encoding="utf-8")
+    head, _, rest = text.partition(START + "\n")
+    _, _, tail = rest.partition(END + "\n")
+    proved = sum(1 for item in all_properties() if f"{item.contract}.{item.function}" in seconds)
+    total = sum(seconds.values())
+    summary = ["", f"{proved} properties are proved, in {total:.0f} s of solving on one machine with two cores."]
+    block = "\n".join([*summary, *table(seconds)])
+    DOCUMENT.write_text(f"{head}{START}\n{block}\n{END}\n{tail}", encoding="utf-8")
