@@ -3,6 +3,10 @@
 After each step the outcome (with the exact error), every storage word that should have changed, and every invariant
 are compared. At the end all of storage is, and then everybody leaves (INV-40).
 
+Invariants with code in `plimsoll.fuzz.invariants`: INV-01, INV-02, INV-03, INV-04, INV-05, INV-06, INV-07,
+INV-08, INV-09, INV-11, INV-12, INV-13, INV-14, INV-15, INV-16, INV-20, INV-22, INV-23, INV-24, INV-25,
+INV-26, INV-27, INV-28, INV-29, INV-32, INV-33, INV-36, INV-37, INV-38, INV-39.
+
 Somebody who has nothing tries random selectors with random call data, and changes nothing (INV-32). In the worlds of 2,
 6 and 8 decimals tokens take fees, refuse holders or refuse everything (INV-35); in that of 18 they call back at every
 transfer, and whatever they call while the lock is held changes nothing (INV-34).
