@@ -231,21 +231,43 @@ class Scenes(Outages):
         kinds = sorted(s.collaterals)
         if not kinds:
             return
-        for number in range(2):
-            pool, index = c.pick(kinds)
+        pool = kinds[0][0]
+        for number, index in enumerate(index for where, index in kinds if where == pool):
             one = s.collaterals[pool, index]
-            account = account_id(self.cast.traders[number], pool, 1)
+            account = account_id(self.cast.traders[number % len(self.cast.traders)], pool, 1)
             self._refresh(1)
-            amount = one.cap * (1 + c.below(3)) // 4
+            amount = one.cap * (4 - c.below(2)) // 4
             self.take("deposit", owner_of(account), account, one.token, amount, wait=0)
             self._take_all(account, c.pick((0, 1)))
-        self.rally()
-        for account in list(self.state.accounts):
-            if self.state.accounts[account].markets and c.below(3):
-                self.reduce(account)
+        market = c.pick([one for one in self._markets if one >> 8 == pool])
+        sign = 1 if c.below(3) else -1
+        for _ in range(3 + c.below(3)):
+            self._win(market, sign)
+        self.time += 4 * MINUTES_5
+        for queue in list(self.state.queues.values()):
+            items = tuple((order, None) for order, _ in queue.orders)
+            if items:
+                self.take("expire_orders", self.cast.keepers[0], items, self._keeper_account(pool), wait=0)
+        self._refresh(1)
         for account, a in list(self.state.accounts.items()):
             if a.raw_cash > 0 and pool_of(account) in self.state.pools:
                 self._take_all(account, c.pick((0, 0, 1)))
+
+    def _win(self, market: int, sign: int) -> None:
+        """Whales take all the room on one side, the price runs their way, but not so far that the pool defends itself,
+        and they close."""
+        c, terms = self._c, self.state.market_terms[market]
+        whales = [account_id(trader, market >> 8, 0) for trader in self.cast.traders[:3]]
+        self._refresh(1)
+        for account in whales:
+            size = min(terms.limits.max_position, max(self._room(market, sign), 0))
+            self._bring(account, size * self._price(market) // WAD // 6)
+            self._order(account, market, sign * size)
+        self._run(terms.margin.asset, sign * c.pick((200, 300, 400, 500)))
+        for account in whales:
+            size = next((leg.size for leg in self._health(account).legs if leg.index == market & 0xFF), 0)
+            if account in self.state.accounts and size:
+                self._order(account, market, -size, reduce_only=True)
 
     # ── LPs ────────────────────────────────────────────────────────────────
 
