@@ -6,6 +6,7 @@ import multiprocessing
 import sys
 import time
 from collections import Counter
+from pathlib import Path
 from queue import Empty
 from typing import Any
 
@@ -14,15 +15,18 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from plimsoll.chain.artifacts import repository_root
 from plimsoll.commands.options import parameters_path
-from plimsoll.fuzz.campaign import Campaign, Check, Report, missing
+from plimsoll.fuzz.campaign import Campaign, Check, Failure, Report, missing
 from plimsoll.fuzz.prepare import Setting
+from plimsoll.fuzz.replay_script import Example, save, script
 from plimsoll.fuzz.session import show
 from plimsoll.fuzz.world import Backend
 
 __all__ = ["command", "run_workers"]
 
 DEFAULT_SECONDS = 60
+FOUND = Path("build", "fuzz", "found")
 SHOWN = 12
 """Last steps of a failing example that are printed."""
 
@@ -76,10 +80,23 @@ def command(
         console.print(f"its last {min(SHOWN, len(failure.steps))} of {len(failure.steps)} steps:")
         for step in failure.steps[-SHOWN:]:
             console.print("  " + show(step), highlight=False, soft_wrap=True)
+        _keep(failure, setting, console)
     rare = missing(report) if counts else []
     for line in rare:
         console.print(f"[yellow]too rare[/yellow]: {line}")
     sys.exit(1 if report.failures or rare else 0)
+
+
+def _keep(failure: Failure, setting: Setting, console: Console) -> None:
+    """Saves a failing example as a file and as a script that replays it on a fresh Anvil."""
+    folder = repository_root() / FOUND
+    folder.mkdir(parents=True, exist_ok=True)
+    example = Example(f"example {failure.number} of seed {failure.seed}", setting, failure.steps)
+    path = folder / f"seed_{failure.seed}_example_{failure.number}.json"
+    save(example, path)
+    path.with_suffix(".py").write_text(script(example), encoding="utf-8")
+    console.print(f"replay it on a fresh Anvil: .venv/bin/python {path.with_suffix('.py')}", soft_wrap=True)
+    console.print(f"keep it as a test: copy {path} to tests/stateful/regressions/", soft_wrap=True)
 
 
 def run_workers(
