@@ -73,7 +73,7 @@ coverage: compile ## What the tests reach of src/plimsoll and contracts, as tabl
 prove: setup ## Prove the symbolic properties (ARGS=--quick for those that take seconds), then test the prover
 	@bash tools/prove/setup.sh
 	@.venv-prove/bin/python tools/prove/run.py $(ARGS)
-	@.venv-prove/bin/python -m pytest -q -c /dev/null --noconftest -p no:cacheprovider tests/symbolic/prover
+	@PYTHONPATH=. .venv-prove/bin/python -m pytest -q -c /dev/null --noconftest -p no:cacheprovider tests/symbolic/prover
 
 slither: setup ## Compare slither's findings with the answers in docs/slither.md
 	@bash tools/prove/setup.sh

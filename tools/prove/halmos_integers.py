@@ -1,9 +1,9 @@
 """halmos, with branches decided over the integers when its own check gives up.
 
-halmos gives z3 a millisecond for the question whether a branch can be taken, and takes it when there is no answer. With
-products and quotients there hardly ever is one, so most paths it walks are impossible, above all those through 512-bit
-products that cannot occur. Here the question is asked again over the integers; only `unsat` of that, which is exact, ends
-a path. Usage: as halmos.
+halmos gives z3 a millisecond for the question whether a branch can be taken, and takes it when there is no answer.
+With products and quotients there hardly ever is one, so most paths it walks are impossible, above all those through
+512-bit products that cannot occur. Here the question is asked again over the integers; only `unsat` of that, which is
+exact, ends a path. Usage: as halmos.
 """
 
 from __future__ import annotations

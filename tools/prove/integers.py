@@ -13,52 +13,32 @@ the query. A model of the translation is a candidate only; `candidate` gives it 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
 import z3
-
-Expr = Any  # z3 has no types
-
-
-@dataclass(frozen=True, slots=True)
-class Term:
-    """An integer expression congruent to a bit-vector, and the interval it lies in."""
-
-    value: Expr
-    low: int
-    high: int
+from tools.prove.ranges import Ranges
+from tools.prove.terms import Expr, Term, constant, normal, split_extension
 
 
-def constant(number: int) -> Term:
-    return Term(z3.IntVal(number), number, number)
-
-
-def normal(e: Expr) -> Expr:
-    """A sum of products in a fixed order, so that equal polynomials are the same expression."""
-    return z3.simplify(e, som=True, sort_sums=True)
-
-
-class Translation:
+class Translation(Ranges):
     """One query: `assertions` over bit-vectors become `constraints` over integers."""
 
     def __init__(self, assertions: list[Expr]) -> None:
+        super().__init__()
         self.constraints: list[Expr] = []
         self.leaves: dict[int, tuple[Expr, Expr]] = {}
         self._assertions = assertions
-        self._ranges: dict[tuple[int, bool], tuple[int, int]] = {}
-        self._keep: list[Expr] = []  # an id is used again once its expression is gone
         self._terms: dict[int, Term] = {}
         self._bools: dict[int, Expr] = {}
         self._divisions: dict[tuple[str, str], tuple[Expr, Expr]] = {}
         self._products: dict[str, list[tuple[Expr, Expr]]] = {}
+        self._quotients: dict[str, list[tuple[Expr, Expr, Term, Term]]] = {}
         self._fresh = 0
         for _ in range(3):  # each pass sharpens the intervals that the next one starts from
             self._reset()
-            before = dict(self._ranges)
+            before = dict(self.ranges)
             for assertion in assertions:
-                self._learn(assertion)
-            if before == self._ranges:
+                self.learn(assertion)
+            if before == self.ranges:
                 break
         self._reset()
         for assertion in assertions:
@@ -71,89 +51,15 @@ class Translation:
         self._bools = {}
         self._divisions = {}
         self._products = {}
+        self._quotients = {}
         self._fresh = 0
-
-    # ── intervals that the query asserts ───────────────────────────────────
-
-    def _learn(self, e: Expr) -> None:
-        """Takes intervals from a conjunct: comparisons with constants, and words that extend fewer bits."""
-        if z3.is_and(e):
-            for child in e.children():
-                self._learn(child)
-            return
-        positive = True
-        while z3.is_not(e):
-            e, positive = e.arg(0), not positive
-        kind = e.decl().kind() if z3.is_app(e) else None
-        if z3.is_or(e) and not positive:
-            for child in e.children():
-                self._learn(z3.Not(child))
-            return
-        if z3.is_eq(e) and positive and z3.is_bv(e.arg(0)):
-            self._learn_extension(e.arg(0), e.arg(1))
-            self._learn_extension(e.arg(1), e.arg(0))
-            return
-        swap = {
-            z3.Z3_OP_UGEQ: z3.Z3_OP_ULEQ,
-            z3.Z3_OP_UGT: z3.Z3_OP_ULT,
-            z3.Z3_OP_SGEQ: z3.Z3_OP_SLEQ,
-            z3.Z3_OP_SGT: z3.Z3_OP_SLT,
-        }
-        if kind in swap:
-            left, right, kind = e.arg(1), e.arg(0), swap[kind]
-        elif kind in swap.values():
-            left, right = e.arg(0), e.arg(1)
-        else:
-            return
-        strict = kind in (z3.Z3_OP_ULT, z3.Z3_OP_SLT)
-        if not positive:  # not (l <= r) is r < l
-            left, right, strict = right, left, not strict
-        signed = kind in (z3.Z3_OP_SLEQ, z3.Z3_OP_SLT)
-        read = self.signed if signed else self.unsigned
-        least, most = read(left), read(right)
-        gap = 1 if strict else 0
-        self._narrow(left, signed, least.low, most.high - gap)
-        self._narrow(right, signed, least.low + gap, most.high)
-
-    def _learn_extension(self, whole: Expr, parts: Expr) -> None:
-        if z3.is_bv_value(whole) or z3.is_bv_value(parts):
-            return
-        term = self.term(parts) if not _contains(parts, whole) else self._extension(parts)
-        if term is not None:
-            width = whole.size()
-            if term.low >= 0 and term.high < 1 << width:
-                self._narrow(whole, False, term.low, term.high)
-            elif term.low >= -(1 << (width - 1)) and term.high < 1 << (width - 1):
-                self._narrow(whole, True, term.low, term.high)
-
-    def _extension(self, parts: Expr) -> Term | None:
-        """The range of a word that is fewer bits, extended by zeros or by their sign."""
-        pair = _split_extension(parts)
-        if pair is None:
-            return None
-        low_bits, by_sign = pair
-        width = low_bits.size()
-        if by_sign:
-            return Term(None, -(1 << (width - 1)), (1 << (width - 1)) - 1)
-        return Term(None, 0, (1 << width) - 1)
-
-    def _narrow(self, e: Expr, signed: bool, low: int, high: int) -> None:
-        if z3.is_bv_value(e):
-            return
-        self._keep.append(e)
-        key = (e.get_id(), signed)
-        known = self._ranges.get(key)
-        if known is not None:
-            low, high = max(low, known[0]), min(high, known[1])
-        if low <= high:
-            self._ranges[key] = (low, high)
 
     # ── terms ──────────────────────────────────────────────────────────────
 
     def term(self, e: Expr) -> Term:
         key = e.get_id()
         if key not in self._terms:
-            self._keep.append(e)
+            self.keep.append(e)
             found = self._translate(e)
             self._terms[key] = self._within(e, found)
         return self._terms[key]
@@ -161,8 +67,8 @@ class Translation:
     def _within(self, e: Expr, found: Term) -> Term:
         """Applies the asserted ranges of a term where its expression reads the same way, and asserts them."""
         half = 1 << (e.size() - 1)
-        word = self._ranges.get((e.get_id(), False))
-        sign = self._ranges.get((e.get_id(), True))
+        word = self.ranges.get((e.get_id(), False))
+        sign = self.ranges.get((e.get_id(), True))
         low, high = found.low, found.high
         if low >= 0 and high < 2 * half:
             known = [word, sign if sign and sign[0] >= 0 else None]
@@ -206,7 +112,7 @@ class Translation:
 
     def _leaf(self, e: Expr) -> Term:
         half = 1 << (e.size() - 1)
-        low, high = self._ranges.get((e.get_id(), True), (0, 2 * half - 1))
+        low, high = self.ranges.get((e.get_id(), True), (0, 2 * half - 1))
         if low >= 0:
             low, high = 0, 2 * half - 1
         variable = z3.Int(f"leaf!{e.get_id()}")
@@ -224,7 +130,7 @@ class Translation:
         if kind == z3.Z3_OP_ITE:
             return self._if(e)
         if kind == z3.Z3_OP_BADD:
-            return self._fold(args, lambda a, b: Term(a.value + b.value, a.low + b.low, a.high + b.high))
+            return self._fold(args, self._add, width)
         if kind == z3.Z3_OP_BSUB:
             return self._fold(args, lambda a, b: Term(a.value - b.value, a.low - b.high, a.high - b.low))
         if kind == z3.Z3_OP_BNEG:
@@ -265,12 +171,32 @@ class Translation:
             result = step(result, self.term(arg), *more)
         return result
 
+    def _add(self, a: Term, b: Term, width: int) -> Term:
+        a, b = (self._near_zero(t, width) for t in (a, b))
+        return Term(a.value + b.value, a.low + b.low, a.high + b.high)
+
+    def _times_divisor(self, a: Term, b: Term) -> Term | None:
+        """(q + c)·d with q = ⌊n/d⌋ is n − r + c·d, which needs no product and has better bounds."""
+        divisor = normal(b.value).sexpr()
+        for q, r, n, d in self._quotients.get(divisor, []):
+            rest = normal(a.value - q)
+            if z3.is_int_value(rest):
+                more = rest.as_long()
+                parts = (more * d.low, more * d.high)
+                low = n.low - d.high + 1 + min(parts)
+                return Term(n.value - r + more * d.value, max(low, 0) if more >= 0 else low, n.high + max(parts))
+        return None
+
     def _multiply(self, a: Term, b: Term, width: int) -> Term:
         # A constant near 2^width is a small negative number.
         a, b = (self._near_zero(t, width) for t in (a, b))
         corners = [x * y for x in (a.low, a.high) for y in (b.low, b.high)]
         product = a.value * b.value
         if a.low != a.high and b.low != b.high:
+            known = self._times_divisor(a, b) or self._times_divisor(b, a)
+            if known is not None:
+                self._products.setdefault(normal(known.value).sexpr(), []).append((a.value, b.value))
+                return known
             self._products.setdefault(normal(product).sexpr(), []).append((a.value, b.value))
         return Term(product, min(corners), max(corners))
 
@@ -332,6 +258,7 @@ class Translation:
             bounds = [q >= n.low // d.high if d.high else q >= 0, q <= most]
             if d.low > 0:
                 self.constraints += exact + bounds
+                self._quotients.setdefault(key[1], []).append((q, r, n, d))
             else:
                 self.constraints.append(z3.If(d.value == 0, z3.And(q == 0, r == 0), z3.And(*exact, *bounds)))
         q, r = self._divisions[key]
@@ -365,7 +292,7 @@ class Translation:
         return []
 
     def _concat(self, e: Expr) -> Term:
-        pair = _split_extension(e)
+        pair = split_extension(e)
         if pair is not None:
             low_bits, by_sign = pair
             return self.signed(low_bits) if by_sign else self.unsigned(low_bits)
@@ -404,7 +331,7 @@ class Translation:
     def boolean(self, e: Expr) -> Expr:
         key = e.get_id()
         if key not in self._bools:
-            self._keep.append(e)
+            self.keep.append(e)
             self._bools[key] = self._condition(e)
         return self._bools[key]
 
@@ -454,35 +381,3 @@ class Translation:
             number = model.eval(variable, model_completion=True).as_long()
             found.append((e, z3.BitVecVal(number, e.size())))
         return found
-
-
-def _split_extension(e: Expr) -> tuple[Expr, bool] | None:
-    """Whether a concatenation extends its last part: by zeros (False) or by copies of its sign (True)."""
-    if not z3.is_app(e) or e.decl().kind() != z3.Z3_OP_CONCAT:
-        return None
-    *head, last = e.children()
-    if all(z3.is_bv_value(part) and part.as_long() == 0 for part in head):
-        return last, False
-    source, top = last, last.size() - 1
-    if last.decl().kind() == z3.Z3_OP_EXTRACT and last.params()[1] == 0:
-        source, top = last.arg(0), last.params()[0]
-    for part in head:
-        if part.decl().kind() != z3.Z3_OP_EXTRACT or part.params() != [top, top]:
-            return None
-        if not (z3.eq(part.arg(0), source) or z3.eq(part.arg(0), last)):
-            return None
-    return last, True
-
-
-def _contains(e: Expr, part: Expr) -> bool:
-    seen: set[int] = set()
-    todo = [e]
-    while todo:
-        node = todo.pop()
-        if node.get_id() in seen:
-            continue
-        seen.add(node.get_id())
-        if z3.eq(node, part):
-            return True
-        todo += node.children()
-    return False

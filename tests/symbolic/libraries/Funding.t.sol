@@ -109,28 +109,43 @@ contract FundingProofs is Symbolic {
         assert(mirrored == -next && mirroredTwice == -twice);
     }
 
-    /// @notice Velocity follows the skew outside the dead-band and is at most vMax, inside it points to rate zero and never stands still
-    /// @custom:bound |rate| < 2^39, |skew| < 2^106, 0 < K < 2^94, rMax < 2^39, vMax < 2^40, dead-band up to 10^6 ppm
-    function check_velocity_points_the_right_way(
+    /// @notice Outside the dead-band the velocity follows the skew, is at most vMax, and stops at ±rMax
+    /// @custom:bound |rate|, rMax < 2^39, 0 < |skew| < 2^95, 0 < K < 2^94, vMax < 2^40, dead-band up to 10^6 ppm, |skew| beyond it
+    function check_velocity_follows_the_skew(
         int40 rate,
-        int112 skew,
+        uint96 size,
+        bool long,
         uint96 skewScale,
         uint64 rMax,
         uint64 vMax,
         uint24 deadBandPpm
     ) public pure {
-        vm.assume(rMax < 1 << 39 && vMax < 1 << 40 && deadBandPpm <= 1e6);
-        vm.assume(skewScale != 0 && skewScale < 1 << 94 && skew > -(1 << 106) && skew < 1 << 106);
+        vm.assume(rMax < 1 << 39 && vMax < 1 << 40 && deadBandPpm <= 1e6 && skewScale != 0);
+        vm.assume(skewScale < 1 << 94 && size < 1 << 95 && uint256(size) * 1e6 > uint256(deadBandPpm) * skewScale);
+        vm.assume(size <= skewScale);
+        int256 skew = long ? int256(uint256(size)) : -int256(uint256(size));
         (int256 velocity, int256 bound) = FundingMath.drift(rate, skew, skewScale, rMax, vMax, deadBandPpm);
-        if (bound == 0 && velocity != 0 && (rate > 0) == (velocity < 0)) {
-            // inside the dead-band, or a velocity against the rate that is right in both cases
-            assert(velocity <= int256(uint256(vMax)) + 1 && velocity >= -int256(uint256(vMax)) - 1);
-        } else {
-            assert(skew > 0 ? velocity >= 0 && bound == int256(uint256(rMax)) : true);
-            assert(skew < 0 ? velocity <= 0 && bound == -int256(uint256(rMax)) : true);
-            assert(skew != 0);
-            assert(velocity <= int256(uint256(vMax)) && velocity >= -int256(uint256(vMax)));
-        }
+        int256 most = int256(uint256(vMax));
+        assert(long ? velocity >= 0 && velocity <= most : velocity <= 0 && velocity >= -most);
+        assert(bound == (long ? int256(uint256(rMax)) : -int256(uint256(rMax))));
+    }
+
+    /// @notice Inside the dead-band the rate is always on its way to zero: the velocity is against it and never zero
+    /// @custom:bound |rate|, rMax < 2^39, |skew| < 2^95, 0 < K < 2^94, vMax < 2^40, dead-band up to 10^6 ppm, |skew| within it
+    function check_rate_decays_inside_the_dead_band(
+        int40 rate,
+        uint96 size,
+        bool long,
+        uint96 skewScale,
+        uint64 rMax,
+        uint64 vMax,
+        uint24 deadBandPpm
+    ) public pure {
+        vm.assume(rMax < 1 << 39 && vMax < 1 << 40 && deadBandPpm <= 1e6 && skewScale != 0);
+        vm.assume(skewScale < 1 << 94 && size <= skewScale && uint256(size) * 1e6 <= uint256(deadBandPpm) * skewScale);
+        int256 skew = long ? int256(uint256(size)) : -int256(uint256(size));
+        (int256 velocity, int256 bound) = FundingMath.drift(rate, skew, skewScale, rMax, vMax, deadBandPpm);
+        assert(bound == 0 && (rate > 0 ? velocity < 0 : velocity > 0));
     }
 
     /// @notice The index grows by the mean rate times the price, rounded down by less than one wei

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import random
-import sys
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import z3
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
-
 from tools.prove.integers import Translation
 
 WIDTH = 8
@@ -47,31 +43,30 @@ def grow(draw: random.Random, leaves: list[tuple[Any, int]], depth: int) -> tupl
     x_low = x & ((1 << low) - 1)
     x_low_signed = x_low - (1 << low) if x_low >> (low - 1) else x_low
     mask = ((1 << low) - 1) << (shift % (WIDTH - low + 1))
-    return draw.choice(
-        [
-            lambda: (a + b, x + y),
-            lambda: (a - b, x - y),
-            lambda: (a * b, x * y),
-            lambda: (-a, -x),
-            lambda: (~a, ~x),
-            lambda: (DIVIDE(a, b), x // y if y else 0),
-            lambda: (DIVIDE(a * b, a), (x * y & MASK) // x if x else 0),
-            lambda: (z3.If(b == 0, z3.BitVecVal(0, WIDTH), z3.UDiv(a, b)), x // y if y else 0),
-            lambda: (REMAINDER(a, b), x % y if y else 0),
-            lambda: (DIVIDE_SIGNED(a, b), toward_zero(signed(x), signed(y)) if y else 0),
-            lambda: (DIVIDE_SIGNED(a * b, b), toward_zero(signed(x * y & MASK), signed(y)) if y else 0),
-            lambda: (z3.If(z3.ULE(a, b), a, b), min(x, y)),
-            lambda: (z3.If(a <= b, a, b), x if signed(x) <= signed(y) else y),
-            lambda: (a << shift, x << shift),
-            lambda: (z3.LShR(a, shift), x >> shift),
-            lambda: (a >> shift, signed(x) >> shift),
-            lambda: (a & mask, x & mask),
-            lambda: (z3.ZeroExt(WIDTH - low, part), x_low),
-            lambda: (z3.SignExt(WIDTH - low, part), x_low_signed),
-            lambda: (z3.Concat(*[top] * (WIDTH - low), part), x_low_signed),
-            lambda: (z3.Concat(part, z3.Extract(WIDTH - 1, low, a)), (x_low << (WIDTH - low)) | (x >> low)),
-        ]
-    )()
+    choices: list[Callable[[], tuple[Any, int]]] = [
+        lambda: (a + b, x + y),
+        lambda: (a - b, x - y),
+        lambda: (a * b, x * y),
+        lambda: (-a, -x),
+        lambda: (~a, ~x),
+        lambda: (DIVIDE(a, b), x // y if y else 0),
+        lambda: (DIVIDE(a * b, a), (x * y & MASK) // x if x else 0),
+        lambda: (z3.If(b == 0, z3.BitVecVal(0, WIDTH), z3.UDiv(a, b)), x // y if y else 0),
+        lambda: (REMAINDER(a, b), x % y if y else 0),
+        lambda: (DIVIDE_SIGNED(a, b), toward_zero(signed(x), signed(y)) if y else 0),
+        lambda: (DIVIDE_SIGNED(a * b, b), toward_zero(signed(x * y & MASK), signed(y)) if y else 0),
+        lambda: (z3.If(z3.ULE(a, b), a, b), min(x, y)),
+        lambda: (z3.If(a <= b, a, b), x if signed(x) <= signed(y) else y),
+        lambda: (a << shift, x << shift),
+        lambda: (z3.LShR(a, shift), x >> shift),
+        lambda: (a >> shift, signed(x) >> shift),
+        lambda: (a & mask, x & mask),
+        lambda: (z3.ZeroExt(WIDTH - low, part), x_low),
+        lambda: (z3.SignExt(WIDTH - low, part), x_low_signed),
+        lambda: (z3.Concat(*[top] * (WIDTH - low), part), x_low_signed),
+        lambda: (z3.Concat(part, z3.Extract(WIDTH - 1, low, a)), (x_low << (WIDTH - low)) | (x >> low)),
+    ]
+    return draw.choice(choices)()
 
 
 def facts(draw: random.Random, leaves: list[tuple[Any, int]]) -> list[Any]:
@@ -91,6 +86,8 @@ def facts(draw: random.Random, leaves: list[tuple[Any, int]]) -> list[Any]:
             (a >= z3.BitVecVal(y, WIDTH), signed(x) >= signed(y)),
             (z3.ULT(a, z3.BitVecVal(y, WIDTH)), x < y),
             (a == b, x == y),
+            (b == 0, y == 0),
+            (z3.And(b != 0, z3.ULE(DIVIDE(a, b) * b, a)), y != 0),
             (a == z3.BitVecVal(x, WIDTH), True),
         ]
         statement, true = draw.choice(pairs)

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).resolve().parents[3]
-sys.path[:0] = [str(ROOT), str(Path(__file__).resolve().parent)]
-
-from mutants import GROUPS
-from tools.prove.properties import Property, all_properties
+from tests.symbolic.prover.mutants import GROUPS
+from tools.prove.properties import ROOT, Property, all_properties
 from tools.prove.run import build, run_contract
 
 COPIED = ("contracts", "tests/symbolic", "foundry.toml")
