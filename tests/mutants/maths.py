@@ -44,10 +44,11 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Library:
-    """A library, and the harness that it is called through."""
+    """A library, and the harness that it is called through; whether that needs the IR pipeline."""
 
     name: str
     harness: str
+    via_ir: bool = False
 
     @property
     def file(self) -> str:
@@ -63,7 +64,7 @@ LIBRARIES = (
     Library("PoolMath", POOL),
     Library("EmaMath", ORACLE),
     Library("OrderQueue", QUEUE),
-    Library("PoolBook", BOOK),
+    Library("PoolBook", BOOK, via_ir=True),
 )
 
 
