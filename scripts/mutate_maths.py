@@ -3,7 +3,7 @@
 The score and the survivors are printed and kept in `build/mutants/maths-report.json`; every survivor must be explained
 in `tests/mutants/survivors.toml`. With `--document` scores and survivors are written into `docs/verification.md`.
 
-Usage: python scripts/mutate_maths.py [--only LIBRARY …] [--document]
+Usage: python scripts/mutate_maths.py [--only LIBRARY …] [--workers N] [--document]
 """
 
 from __future__ import annotations
@@ -57,21 +57,23 @@ def main(arguments: Sequence[str]) -> int:
     """Runs the command; 1 when a survivor is not explained."""
     parser = argparse.ArgumentParser(prog="make mutate-maths", description="General mutation of the maths libraries")
     parser.add_argument("--only", nargs="+", default=[], metavar="LIBRARY", help="these libraries alone")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="libraries at a time (one per core)")
     parser.add_argument("--document", action="store_true", help=f"write the scores into {DOCUMENT}")
     options = parser.parse_args(arguments)
     root = repository_root()
     chosen = [library for library in LIBRARIES if not options.only or library.name in options.only]
     try:
         _record(root)
-        with ProcessPoolExecutor(os.cpu_count(), get_context("spawn"), os.nice, (10,)) as pool:
+        with ProcessPoolExecutor(options.workers, get_context("spawn"), os.nice, (10,)) as pool:
             scores = []
             for score in pool.map(mutate, chosen, [root] * len(chosen)):
                 scores.append(score)
                 print(_row(score), flush=True)
+                kept = {one.library: one.survivors for one in scores}
+                (root / REPORT).write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
     except PlimsollError as error:
         print(f"mutate-maths: {error}", file=sys.stderr)
         return 1
-    (root / REPORT).write_text(json.dumps({s.library: s.survivors for s in scores}, indent=1) + "\n", encoding="utf-8")
     reasons = tomllib.loads((root / SURVIVORS).read_text(encoding="utf-8"))
     unexplained = [name for score in scores for name in score.survivors if name not in reasons]
     made, killed = sum(s.made - s.refused for s in scores), sum(s.killed for s in scores)
@@ -103,15 +105,18 @@ def mutate(library: Library, root: Path) -> Score:
     harness = (root / library.harness).read_text(encoding="utf-8")
     if len(programs) == 1:
         harness = only_calls_to(harness, library.name)
-    (plain,) = compile_variants(root, library.harness, [{}], harness)
-    if plain is None or differs(plain, programs):
+    (plain,) = compile_variants(root, library.harness, [{}], harness, via_ir=library.via_ir)
+    if plain is None:
+        raise PlimsollError(f"{library.harness} does not compile")
+    if differs(plain, programs):
         raise PlimsollError(f"{library.name} itself differs from the specification")
     waiting = list(mutants(library.file, (root / library.file).read_text(encoding="utf-8")))
     refused = killed = 0
     survivors: list[str] = []
     for start in range(0, len(waiting), BATCH):
         batch = waiting[start : start + BATCH]
-        codes = compile_variants(root, library.harness, [{library.file: one.text} for one in batch], harness)
+        texts = [{library.file: one.text} for one in batch]
+        codes = compile_variants(root, library.harness, texts, harness, via_ir=library.via_ir)
         for mutant, code in zip(batch, codes, strict=True):
             if code is None:
                 refused += 1

@@ -10,7 +10,7 @@ import json
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, zip_longest
+from itertools import chain, product, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from eth_utils.crypto import keccak
 from tests.mutants.recorder import CASES
 from tests.support.harness import Cases
 
-from plimsoll.model import oracle
+from plimsoll.model import funding, oracle
 from plimsoll.model.pool import ClaimExceedsError, PoolBook, Side
 
 __all__ = ["LIBRARIES", "Call", "Library", "programs_of"]
@@ -44,10 +44,11 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Library:
-    """A library, and the harness that it is called through."""
+    """A library, and the harness that it is called through; whether that needs the IR pipeline."""
 
     name: str
     harness: str
+    via_ir: bool = False
 
     @property
     def file(self) -> str:
@@ -63,7 +64,7 @@ LIBRARIES = (
     Library("PoolMath", POOL),
     Library("EmaMath", ORACLE),
     Library("OrderQueue", QUEUE),
-    Library("PoolBook", BOOK),
+    Library("PoolBook", BOOK, via_ir=True),
 )
 
 
@@ -82,7 +83,17 @@ def programs_of(library: Library, root: Path) -> list[list[Call]]:
         at = text.find(f"function {fn}(")
         if at >= 0 and f"{library.name}." in text[at : text.index("\n    }", at)]:
             rows.append([Call(bytes.fromhex(data), bytes.fromhex(answer)) for data, answer in cases])
+    if library.name == "FundingMath":
+        rows.append(list(_small_steps()))
     return [_mixed(rows)]
+
+
+def _small_steps() -> Iterator[Call]:
+    """Rates that are a step or two from their bound."""
+    small = range(-2, 3)
+    for args in product(small, small, small, (0, 1, 2, 5)):
+        data = _call("integrate(int256,int256,int256,uint256)", *args)
+        yield Call(data, _words(*funding.integrate(*args)))
 
 
 def _mixed(rows: Sequence[Sequence[Call]]) -> list[Call]:
@@ -135,7 +146,7 @@ def _compared(fn: str, mirror: Callable[..., int], draw: Callable[[Cases], tuple
 
 def _queue(chance: random.Random) -> Iterator[Call]:
     waiting: list[tuple[int, int]] = []
-    last = 0
+    last, gone = 0, 0
     for _ in range(STEPS):
         kind = chance.randrange(4)
         if kind < 2 and len(waiting) < 8:
@@ -144,17 +155,17 @@ def _queue(chance: random.Random) -> Iterator[Call]:
             waiting.append((tag, time))
             yield Call(_call("append(bytes32,uint256,uint256)", tag, time, last), b"")
         elif kind == 2 and waiting:
-            waiting.pop(0)
+            gone = waiting.pop(0)[0]
             yield Call(_call("removeHead()"), b"")
         elif kind == 3 and waiting:
-            waiting.pop()
+            gone = waiting.pop()[0]
             yield Call(_call("removeLast()"), b"")
         yield Call(_call("counters()"), _words(last, len(waiting)))
         for place, (tag, time) in enumerate(waiting):
             word = tag >> 72 << 72 | time << 40
             yield Call(_call("get(uint256)", place), _words(word))
             yield Call(_call("position(bytes32)", tag), _words(place + 1))
-        yield Call(_call("position(bytes32)", chance.getrandbits(256)), _words(0))
+        yield Call(_call("position(bytes32)", gone or chance.getrandbits(256)), _words(0))
 
 
 # ── the book of LPs ──────────────────────────────────────────────────────────

@@ -29,12 +29,18 @@ def only_calls_to(text: str, library: str) -> str:
 
 
 def compile_variants(
-    root: Path, contract: str, variants: Sequence[Mapping[str, str]], harness: str | None = None
+    root: Path,
+    contract: str,
+    variants: Sequence[Mapping[str, str]],
+    harness: str | None = None,
+    *,
+    via_ir: bool = False,
 ) -> list[bytes | None]:
     """Deployed code of a contract for each set of other texts (path → text); None where it does not compile.
 
     :param contract: path of the file, whose name is that of the contract.
     :param harness: another text for that file.
+    :param via_ir: whether it needs the IR pipeline, which is slower, because its stack is too deep without.
     """
     sources = read_sources(root)
     if harness is not None:
@@ -48,7 +54,7 @@ def compile_variants(
             for number in left
             for path, text in needed.items()
         }
-        answer = _run(root, files, [f"v{number}/{contract}" for number in left])
+        answer = _run(root, files, [f"v{number}/{contract}" for number in left], via_ir)
         wrong = set(_wrong(answer))
         if not wrong:
             name = Path(contract).stem
@@ -71,11 +77,12 @@ def _wrong(answer: Mapping[str, Any]) -> Iterator[int]:
             yield int(place.split("/", 1)[0][1:])
 
 
-def _run(root: Path, files: Mapping[str, object], targets: Sequence[str]) -> dict[str, Any]:
+def _run(root: Path, files: Mapping[str, object], targets: Sequence[str], via_ir: bool) -> dict[str, Any]:
     request = {
         "language": "Solidity",
         "sources": files,
         "settings": {
+            "viaIR": via_ir,
             "evmVersion": EVM_VERSION,
             "metadata": {"bytecodeHash": "none", "appendCBOR": False},
             "outputSelection": {path: {"*": ["evm.deployedBytecode.object"]} for path in targets},

@@ -71,6 +71,7 @@ class Generator(Scenes):
             (4, self.borrow),
             (3, self.brink),
             (1, self.drain),
+            (3, self.edge),
             *self._troubles(),
         ):
             menu += [choice] * weight

@@ -225,6 +225,44 @@ class Scenes(Outages):
                 high = middle
         self.take("withdraw", owner, account, token, max(low + more, 1), owner, wait=0)
 
+    def edge(self) -> None:
+        """The largest first position that margin lets in, or one that is too large by less than the keeper floor."""
+        c = self._c
+        market = c.pick(self._markets)
+        account = account_id(c.pick(self.cast.traders), market >> 8, c.below(2))
+        a = self.state.accounts.get(account)
+        if a is not None and (a.markets or a.pending_orders):
+            return
+        self._refresh(1)
+        self._bring(account, c.pick((20, 200, 5_000)) * WAD)
+        terms, risk = self.state.market_terms[market], self.state.pool_terms[market >> 8].risk
+        low, high = 0, terms.limits.max_position
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if self._fills(account, market, middle) else (low, middle)
+        beyond = risk.keeper_floor * PPM // terms.margin.im_base_ppm * WAD // self._price(market)
+        self._order(account, market, low + beyond * c.pick((0, 1, 2, 3)) // 4)
+
+    def _fills(self, account: int, market: int, size: int) -> bool:
+        """Whether an order of that size would be filled at the present price; its answer is the model's."""
+        owner, rules = owner_of(account), self.state.rules[market]
+        feed = self.state.assets[self.state.market_terms[market].margin.asset].feed
+        args = (account, market, size, 2**256 - 1, self.time + MINUTES_5, rules.min_keeper_fee, False, 0)
+        placed = apply(self.state, Action("place_order", owner, args), self.time, self._base_fee)
+        last = self.state.feeds[feed]
+        if placed.refusal is not None or not last.latest:
+            # A size below the least is refused when it is filled, not here: this is one beyond what cash covers.
+            return False
+        then = self.time + rules.settlement_delay
+        push = Action("push_round", owner, (feed, last.rounds[last.latest].answer, then))
+        order = placed.state.queues[account, market].orders[0][0]
+        execute = Action("execute_orders", owner, (((order, None),), account))
+        filled = apply(apply(placed.state, push, then).state, execute, then)
+        if filled.refusal is not None:
+            return False
+        result, reason = filled.value[0]
+        return result.name == "FILLED" or (reason is not None and reason[0] == "BelowMinNotional")
+
     def drain(self) -> None:
         """Accounts borrow what there is on much collateral; whales win what is left, and everybody takes his money."""
         c, s = self._c, self.state
