@@ -242,6 +242,11 @@ class Scenes(Outages):
             low, high = (middle, high) if self._fills(account, market, middle) else (low, middle)
         beyond = risk.keeper_floor * PPM // terms.margin.im_base_ppm * WAD // self._price(market)
         self._order(account, market, low + beyond * c.pick((0, 1, 2, 3)) // 4)
+        if c.below(2):
+            # At the very time of the price that the fill was checked at.
+            self._move(terms.margin.asset, -c.pick((20, 40, 80)), 0)
+            keeper = c.pick(self.cast.keepers)
+            self.take("liquidate", keeper, (account,), self._keeper_account(market >> 8), wait=0)
 
     def _fills(self, account: int, market: int, size: int) -> bool:
         """Whether an order of that size would be filled at the present price; its answer is the model's."""
@@ -251,15 +256,12 @@ class Scenes(Outages):
         placed = apply(self.state, Action("place_order", owner, args), self.time, self._base_fee)
         last = self.state.feeds[feed]
         if placed.refusal is not None or not last.latest:
-            # A size below the least is refused when it is filled, not here: this is one beyond what cash covers.
             return False
         then = self.time + rules.settlement_delay
         push = Action("push_round", owner, (feed, last.rounds[last.latest].answer, then))
         order = placed.state.queues[account, market].orders[0][0]
         execute = Action("execute_orders", owner, (((order, None),), account))
         filled = apply(apply(placed.state, push, then).state, execute, then)
-        if filled.refusal is not None:
-            return False
         result, reason = filled.value[0]
         return result.name == "FILLED" or (reason is not None and reason[0] == "BelowMinNotional")
 
