@@ -11,6 +11,7 @@ from plimsoll.model.engine.actions import Action, apply
 from plimsoll.model.engine.books import load_pool
 from plimsoll.model.engine.draft import Draft
 from plimsoll.model.engine.health import Health, health_of
+from plimsoll.model.engine.ledger import get_account
 from plimsoll.model.engine.state import account_id, owner_of, pool_of
 from plimsoll.model.pool import Side
 from plimsoll.units import NANO, PPM, WAD
@@ -69,7 +70,7 @@ class Scenes(Outages):
         d = Draft(self.state)
         d.time, d.base_fee = self.time, self._base_fee
         d.begin()
-        return health_of(d, account, d.accounts[account], load_pool(d, pool_of(account)))
+        return health_of(d, account, get_account(d, account), load_pool(d, pool_of(account)))
 
     def _refresh(self, wait: int, all_but: int = 0) -> None:
         """Every feed publishes its price again, but perhaps one."""
@@ -207,8 +208,7 @@ class Scenes(Outages):
         self._refresh(c.pick((1, 30)))
         for market in self._markets:
             if market >> 8 == pool and not held >> (market & 0xFF) & 1 and c.below(2):
-                least = self.state.pool_terms[pool].risk.min_notional * WAD // self._price(market)
-                size = least * (2 + c.below(8))
+                size = self.state.pool_terms[pool].risk.min_notional * WAD // self._price(market) * (2 + c.below(8))
                 self._order(account, market, size if c.below(2) else -size)
         self._take_all(account, c.pick((0, 0, 1, -1)))
 
