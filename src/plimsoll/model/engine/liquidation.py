@@ -71,17 +71,37 @@ class Tally:
 def liquidate(d: Draft, accounts: Sequence[int], keeper: int) -> list[LiquidationResult]:
     """Liquidates every liquidatable account of the list and skips the others; one result each."""
     d.begin()
-    results = [_liquidate(d, account, keeper) for account in accounts]
+    batch = Batch()
+    results = [_liquidate(d, account, keeper, batch) for account in accounts]
+    batch.turn_to(d, None)
     commit(d)
     return results
 
 
-def _liquidate(d: Draft, account: int, keeper: int) -> LiquidationResult:
+class Batch:
+    """The pool that a batch works on. What liquidations change of it is stored once: when another pool's turn comes, and
+    at the end."""
+
+    def __init__(self) -> None:
+        self.pool: PoolBook | None = None
+        self.changed = False
+
+    def turn_to(self, d: Draft, p: PoolBook | None) -> None:
+        """Stores the pool of the accounts before, unless it goes on with the same."""
+        if p is self.pool:
+            return
+        if self.pool is not None and self.changed:
+            save_pool(d, self.pool)
+        self.pool, self.changed = p, False
+
+
+def _liquidate(d: Draft, account: int, keeper: int, batch: Batch) -> LiquidationResult:
     a = get_account(d, account)
     if a.markets == 0 and a.raw_cash >= 0:
         end_sale(d, account)
         return LiquidationResult.HEALTHY
     p = load_pool(d, pool_of(account))
+    batch.turn_to(d, p)
     h = health_of(d, account, a, p)
     if not below(h):
         # A sale that the account outgrew is over.
@@ -98,15 +118,16 @@ def _liquidate(d: Draft, account: int, keeper: int) -> LiquidationResult:
     if h.grace and h.equity * PPM >= h.required * config.grace_health_ppm:
         return LiquidationResult.GRACE
     if a.markets == 0:
-        return _without_positions(d, account, a, p, keeper)
+        return _without_positions(d, account, a, p, keeper, batch)
     if _protect(d, p, h):
+        batch.changed = False
         h = better(d, account, a, p, health_of(d, account, a, p))
         if not below(h):
             return LiquidationResult.HEALTHY
-    return _close(d, account, a, p, h, config, keeper)
+    return _close(d, account, a, p, h, config, keeper, batch)
 
 
-def _without_positions(d: Draft, account: int, a: Account, p: PoolBook, keeper: int) -> LiquidationResult:
+def _without_positions(d: Draft, account: int, a: Account, p: PoolBook, keeper: int, batch: Batch) -> LiquidationResult:
     """An account below zero without positions: its collateral goes on sale; what is not worth a sale goes to the
     keeper; when nothing is left the debt is bad."""
     if a.collaterals:
@@ -115,15 +136,18 @@ def _without_positions(d: Draft, account: int, a: Account, p: PoolBook, keeper: 
         a = give_dust(d, account, a, keeper)
     a = absorb(d, a, p)
     store_account(d, account, a)
-    save_pool(d, p)
-    _socialise(d, p)
+    _socialise(d, p, batch)
     return LiquidationResult.BAD_DEBT
 
 
-def _socialise(d: Draft, p: PoolBook) -> None:
+def _socialise(d: Draft, p: PoolBook, batch: Batch) -> None:
+    """Ends the liquidation of an account: the pool has changed, and a negative NAV is socialised at once."""
+    batch.changed = True
     if p.nav < 0:
+        save_pool(d, p)
         socialise(d, p)
         save_pool(d, p)
+        batch.changed = False
 
 
 def _protect(d: Draft, p: PoolBook, h: Health) -> bool:
@@ -148,7 +172,7 @@ def _protect(d: Draft, p: PoolBook, h: Health) -> bool:
 
 
 def _close(
-    d: Draft, account: int, a: Account, p: PoolBook, h: Health, config: PoolLiquidationWord, keeper: int
+    d: Draft, account: int, a: Account, p: PoolBook, h: Health, config: PoolLiquidationWord, keeper: int, batch: Batch
 ) -> LiquidationResult:
     t = Tally()
     a = _close_legs(d, account, a, p, h, config, t)
@@ -171,8 +195,7 @@ def _close(
             result = LiquidationResult.SALE_STARTED
     store_account(d, account, a)
     pay(d, p, keeper, reward)
-    save_pool(d, p)
-    _socialise(d, p)
+    _socialise(d, p, batch)
     return result
 
 
