@@ -79,7 +79,7 @@ def liquidate(d: Draft, accounts: Sequence[int], keeper: int) -> list[Liquidatio
 
 
 class Batch:
-    """The pool that a batch works on. What changes of it is stored once: when another pool's turn comes, and at the end."""
+    """The pool that a batch works on; stored once, when another pool's turn comes or at the end."""
 
     def __init__(self) -> None:
         self.pool: PoolBook | None = None
