@@ -60,7 +60,7 @@ install_python() {
     rm -f .venv/.plimsoll-setup
     echo "setup: installing the Python packages of requirements.lock (about a minute the first time)"
     .venv/bin/python -m pip install -qq --no-compile --disable-pip-version-check --no-input \
-        --require-hashes -r requirements.lock \
+        --require-hashes --no-deps -r requirements.lock \
         || stop "the Python packages could not be installed (reason above); check the connection and run it again"
     .venv/bin/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e . \
         || stop "the package could not be installed into .venv (reason above)"

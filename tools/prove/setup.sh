@@ -11,7 +11,7 @@ echo "setup: building .venv-prove: halmos, solvers, slither (half a minute, 350 
 rm -rf .venv-prove
 # the interpreter that .venv was made with
 "$(.venv/bin/python -c 'import sys; print(sys._base_executable)')" -m venv .venv-prove
-.venv-prove/bin/python -m pip install -qq --no-compile --disable-pip-version-check --no-input --require-hashes \
+.venv-prove/bin/python -m pip install -qq --no-compile --disable-pip-version-check --no-input --require-hashes --no-deps \
     -r requirements-prove.lock || {
     echo "setup: the packages of requirements-prove.lock could not be installed (reason above)" >&2
     exit 1
