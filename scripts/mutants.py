@@ -1,7 +1,9 @@
 """Puts every bug of `tests/mutants/bugs.toml` into the contracts, one at a time, and lets the fuzzer find it.
 
-Verdicts are kept in `build/mutants/report.json`; a bug that was found in the same contracts is not hunted again. The
-exit code is 1 when one survives. With `--document` the table in `docs/verification.md` is written anew.
+Contracts that share a compilation are first fuzzed without any bug: what is found then is no bug of the list. Verdicts
+are kept in `build/mutants/report.json`; a bug that was found in the same contracts by the same fuzzer and seed is not
+hunted again. The exit code is 1 when one survives. With `--document` the table in `docs/verification.md` is written
+anew.
 
 Usage: python scripts/mutants.py [--only NAME …] [--actions N] [--seed N] [--workers N] [--again] [--document]
 """
@@ -13,18 +15,21 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import asdict
 from multiprocessing import get_context
 from pathlib import Path
 
 from plimsoll.chain.artifacts import repository_root
-from plimsoll.deploy.deployment import deployed_contracts
 from plimsoll.errors import PlimsollError
-from plimsoll.fuzz.mutants import FOLDER, Bug, Verdict, fingerprint, hunt, read_bugs, verdicts
+from plimsoll.fuzz.bugs import Bug, read_bugs
+from plimsoll.fuzz.mutants import FOLDER, Verdict, fingerprint, hunt_switched, verdicts, without_bug
+from plimsoll.fuzz.switched import is_switchable
 
 BUGS = Path("tests", "mutants", "bugs.toml")
 DOCUMENT = Path("docs", "verification.md")
+CONTROL = 1_000
+"""Actions without a bug."""
 BEGIN, END = "<!-- seeded bugs: begin -->", "<!-- seeded bugs: end -->"
 
 
@@ -34,13 +39,13 @@ def main(arguments: Sequence[str]) -> int:
     root = repository_root()
     report = root / FOLDER / "report.json"
     bugs = read_bugs(root / BUGS)
-    known = verdicts(json.loads(report.read_text(encoding="utf-8"))) if report.is_file() else {}
+    kept = verdicts(json.loads(report.read_text(encoding="utf-8"))) if report.is_file() else {}
     try:
+        known = {bug.name: kept[bug.name] for bug in bugs if _is_current(bug, kept.get(bug.name), root, options.seed)}
         chosen = [bug for bug in bugs if not options.only or bug.name in options.only]
-        waiting = [bug for bug in chosen if options.again or not _settled(bug, known.get(bug.name), root)]
+        waiting = [bug for bug in chosen if options.again or bug.name not in known or not known[bug.name].killed]
         if waiting:
-            deployed_contracts(root)
-            _hunt(waiting, root, options, known, report)
+            _hunt(waiting, bugs, root, options, known, report)
     except PlimsollError as error:
         print(f"mutants: {error}", file=sys.stderr)
         return 1
@@ -61,40 +66,60 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--actions", type=int, default=30_000, help="most actions for one bug (30000)")
     parser.add_argument("--seed", type=int, default=1, help="seed of the examples (1)")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="bugs at a time (one per core)")
-    parser.add_argument("--again", action="store_true", help="hunt those that were found before too")
+    parser.add_argument("--again", action="store_true", help="hunt those that are known to be found too")
     parser.add_argument("--document", action="store_true", help=f"write the table into {DOCUMENT}")
     return parser.parse_args(arguments)
 
 
-def _settled(bug: Bug, verdict: Verdict | None, root: Path) -> bool:
-    return verdict is not None and verdict.killed and verdict.key == fingerprint(bug, root)
+def _is_current(bug: Bug, verdict: Verdict | None, root: Path, seed: int) -> bool:
+    return verdict is not None and verdict.key == fingerprint(bug, root, seed)
 
 
 def _hunt(
-    bugs: Sequence[Bug], root: Path, options: argparse.Namespace, known: dict[str, Verdict], report: Path
+    bugs: Sequence[Bug],
+    every: Sequence[Bug],
+    root: Path,
+    options: argparse.Namespace,
+    known: dict[str, Verdict],
+    report: Path,
 ) -> None:
-    """Hunts several at a time; each verdict is kept at once."""
+    """Hunts several at a time, those of the same contracts together; each verdict is kept at once."""
     report.parent.mkdir(parents=True, exist_ok=True)
-    failures = []
+    groups: dict[tuple[str, ...], list[Bug]] = {}
+    for bug in bugs:
+        groups.setdefault(bug.into if is_switchable(bug, root) else (), []).append(bug)
+    failures, number = [], 0
     with ProcessPoolExecutor(options.workers, get_context("spawn"), os.nice, (10,)) as pool:
-        jobs = {pool.submit(hunt, bug, root, seed=options.seed, actions=options.actions): bug for bug in bugs}
-        for number, job in enumerate(as_completed(jobs), 1):
-            bug = jobs[job]
-            try:
-                verdict = job.result()
-            except PlimsollError as error:
-                failures.append(f"{bug.name}: {error}")
-                print(f"[{number}/{len(bugs)}] {bug.name}: {error}", file=sys.stderr, flush=True)
-                continue
-            known[bug.name] = verdict
-            how = f"found by {', '.join(verdict.by)}" if verdict.killed else "SURVIVED"
-            print(
-                f"[{number}/{len(bugs)}] {bug.name}: {how}, {verdict.actions} actions, {verdict.seconds:.0f} s",
-                file=sys.stderr,
-                flush=True,
-            )
-            entries = {name: asdict(one) for name, one in sorted(known.items())}
-            report.write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")
+
+        def control(into: tuple[str, ...]) -> Future[Verdict] | None:
+            """Compiles, deploys and fuzzes what a group shares, so that its hunts find that ready."""
+            return pool.submit(without_bug, into, every, root, seed=options.seed, actions=CONTROL) if into else None
+
+        order = sorted(groups, key=lambda into: not into)
+        ahead = control(order[0])
+        for place, into in enumerate(order):
+            sound = ahead.result() if ahead is not None else None
+            if sound is not None and sound.killed:
+                raise PlimsollError(f"{', '.join(into)} without a bug: {sound.message}")
+            jobs = {
+                pool.submit(hunt_switched, bug, every, root, seed=options.seed, actions=options.actions): bug
+                for bug in groups[into]
+            }
+            ahead = control(order[place + 1]) if place + 1 < len(order) else None
+            for job in as_completed(jobs):
+                bug, number = jobs[job], number + 1
+                told = f"[{number}/{len(bugs)}] {bug.name}: "
+                try:
+                    verdict = job.result()
+                except PlimsollError as error:
+                    failures.append(f"{bug.name}: {error}")
+                    print(f"{told}{error}", file=sys.stderr, flush=True)
+                    continue
+                known[bug.name] = verdict
+                how = f"found by {', '.join(verdict.by)}" if verdict.killed else "SURVIVED"
+                print(f"{told}{how}, {verdict.actions} actions, {verdict.seconds:.0f} s", file=sys.stderr, flush=True)
+                entries = {name: asdict(one) for name, one in sorted(known.items())}
+                report.write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")
     if failures:
         raise PlimsollError("\n".join(failures))
 

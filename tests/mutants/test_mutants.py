@@ -9,10 +9,12 @@ from scripts.mutate_maths import differs
 from tests.conventions.repository import ROOT
 from tests.mutants.maths import LIBRARIES, programs_of
 
+from plimsoll.fuzz.bugs import Bug, BugError, patched, read_bugs
 from plimsoll.fuzz.copies import compile_variants
 from plimsoll.fuzz.invariants import DEEP, INVARIANTS
-from plimsoll.fuzz.mutants import Bug, BugError, hunt, patched, read_bugs
+from plimsoll.fuzz.mutants import hunt, hunt_switched, without_bug
 from plimsoll.fuzz.mutation import mutants
+from plimsoll.fuzz.switched import Unswitchable, switch
 
 BUGS = read_bugs(ROOT / "tests" / "mutants" / "bugs.toml")
 LEAST = 36
@@ -62,3 +64,29 @@ def test_a_mutant_of_a_library_is_killed_and_the_library_itself_is_not() -> None
     assert mutant is not None
     assert not differs(plain, programs)
     assert differs(mutant, programs)
+
+
+def test_a_bug_behind_a_switch_is_a_function_of_its_own() -> None:
+    text = (
+        "pragma solidity 0.8.37;\n\ncontract A {\n"
+        "    function f(uint256 a, address c) external view locked returns (uint256 b) {\n"
+        "        b = a + 1;\n    }\n}\n"
+    )
+    bug = Bug("too-much", "contracts/A.sol", "a + 1", "a + 2", ("A",), "adds two", ("INV-01",))
+    with pytest.raises(Unswitchable, match="too-much"):
+        switch(text.replace("function f", "modifier f"), "contracts/A.sol", {b"\x01": bug})
+    made = switch(text, "contracts/A.sol", {b"\x01": bug})
+    assert 'import {seeded} from "./SeededBugs.sol";' in made
+    head = "(uint256 a, address c)"
+    assert f"function f{head} external view returns (uint256 b) {{\n" in made
+    assert "if (seeded(0x01)) return f__too_much(a, c);\n        return f__Sound(a, c);" in made
+    assert f"function f__Sound{head} private view locked returns (uint256 b) {{\n        b = a + 1;\n    }}" in made
+    assert f"function f__too_much{head} private view locked returns (uint256 b) {{\n        b = a + 2;\n    }}" in made
+
+
+def test_a_bug_is_found_where_it_is_switched_on_and_nothing_where_none_is() -> None:
+    (bug,) = (one for one in BUGS if one.name == "exec-window-off-by-one")
+    assert not without_bug(bug.into, BUGS, ROOT, seed=1, actions=1500).killed
+    verdict = hunt_switched(bug, BUGS, ROOT, seed=1, actions=3000)
+    assert verdict.killed
+    assert 0 < verdict.actions <= 3000

@@ -1,7 +1,8 @@
-"""Seeded bugs: contracts with one deliberate mistake each, which the fuzzer must find.
+"""Hunts seeded bugs: contracts with one deliberate mistake each, which the fuzzer must find.
 
-A bug is a text of a contract and what to put there instead. It is compiled from memory, so the working tree stays as it
-is; a world is deployed from the result, and examples run until model and chain disagree or an invariant is violated.
+Bugs are compiled from memory, so the working tree stays as it is. Those of the same contracts share one compilation and
+one deployed world, see `switched`; a bug outside functions has its own. Examples run until model and chain disagree or
+an invariant is violated.
 """
 
 from __future__ import annotations
@@ -9,51 +10,30 @@ from __future__ import annotations
 import hashlib
 import re
 import time
-import tomllib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 
+from plimsoll import fuzz, model
 from plimsoll.chain.artifacts import closure, compile_contracts, compile_patched, read_sources
 from plimsoll.chain.errors import Revert
-from plimsoll.errors import PlimsollError
+from plimsoll.fuzz.bugs import Bug, BugError, patched
 from plimsoll.fuzz.campaign import Campaign, Failure
 from plimsoll.fuzz.onlooker import Onlooker
-from plimsoll.fuzz.prepare import Setting, prepare
+from plimsoll.fuzz.prepare import Prepared, Setting, prepare
 from plimsoll.fuzz.session import Session
+from plimsoll.fuzz.switched import compile_switched, is_switchable, number_of, switched_on
 from plimsoll.fuzz.world import World
 
-__all__ = ["Bug", "BugError", "Verdict", "fingerprint", "hunt", "patched", "read_bugs", "reason"]
+__all__ = ["FOLDER", "Verdict", "fingerprint", "hunt", "hunt_switched", "reason", "verdicts", "without_bug"]
 
 FOLDER = Path("build", "mutants")
+SETTING = Setting(secondary=True, sequencer=True)
 OUTCOME = re.compile(r"the (?:model|chain) (?:does|refuses|returns)")
 INVARIANT = re.compile(r"INV-\d\d")
 ONLOOKER_ACTIONS = 400
 """How long invariants alone may look, from the example on that showed the bug."""
-
-
-class BugError(PlimsollError):
-    """A seeded bug cannot be put into the contracts."""
-
-
-@dataclass(frozen=True, slots=True)
-class Bug:
-    """One deliberate mistake.
-
-    :param file: path of the contract in the repository.
-    :param old: text that occurs there exactly once.
-    :param into: contracts whose code gets the bug.
-    :param breaks: what is wrong then.
-    :param sees: ids of the invariants that it violates.
-    """
-
-    name: str
-    file: str
-    old: str
-    new: str
-    into: tuple[str, ...]
-    breaks: str
-    sees: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,54 +59,35 @@ class Verdict:
         return bool(self.by)
 
 
-def read_bugs(path: Path) -> list[Bug]:
-    """The bugs of a file.
-
-    :raises BugError: an entry lacks something.
-    """
-    found = []
-    for name, entry in tomllib.loads(path.read_text(encoding="utf-8")).items():
-        try:
-            bug = Bug(
-                name,
-                entry["file"],
-                entry["old"],
-                entry["new"],
-                tuple(entry["into"]),
-                entry["breaks"],
-                tuple(entry["sees"]),
-            )
-        except KeyError as missing:
-            raise BugError(f"{path.name}: bug {name} has no {missing}") from missing
-        found.append(bug)
-    return found
-
-
-def patched(bug: Bug, root: Path) -> str:
-    """The contract with the bug.
-
-    :raises BugError: the text that it replaces is not there exactly once.
-    """
-    path = root / bug.file
-    text = path.read_text(encoding="utf-8") if path.is_file() else ""
-    count = text.count(bug.old)
-    if count != 1:
-        raise BugError(
-            f"bug {bug.name} no longer applies: renew it ({count} times in {bug.file}: {bug.old.splitlines()[0]!r})"
-        )
-    return text.replace(bug.old, bug.new)
-
-
-def fingerprint(bug: Bug, root: Path) -> str:
-    """Changes with the bug and with everything that the contracts consist of which get it."""
-    digest = hashlib.sha256(repr((bug.file, bug.old, bug.new, bug.into)).encode())
-    for path, text in sorted(closure([f"contracts/{name}.sol" for name in bug.into], read_sources(root)).items()):
+@cache
+def _contracts(root: Path, into: tuple[str, ...]) -> bytes:
+    """Everything that contracts consist of."""
+    digest = hashlib.sha256()
+    for path, text in sorted(closure([f"contracts/{name}.sol" for name in into], read_sources(root)).items()):
         digest.update(f"{path}\n{text}".encode())
+    return digest.digest()
+
+
+@cache
+def _hunter() -> bytes:
+    """The code that takes examples and judges them."""
+    digest = hashlib.sha256()
+    for package in (fuzz, model):
+        folder = Path(package.__path__[0])
+        for path in sorted(folder.rglob("*.py")):
+            digest.update(f"{path.relative_to(folder)}\n".encode() + path.read_bytes())
+    return digest.digest()
+
+
+def fingerprint(bug: Bug, root: Path, seed: int) -> str:
+    """Changes with the bug, with the contracts that get it, with fuzzer and model, and with the seed."""
+    digest = hashlib.sha256(repr((bug.file, bug.old, bug.new, bug.into, seed)).encode())
+    digest.update(_contracts(root, bug.into) + _hunter())
     return digest.hexdigest()[:32]
 
 
 def hunt(bug: Bug, root: Path, *, seed: int, actions: int, onlooker: bool = True) -> Verdict:
-    """Runs examples on a world with the bug until something shows it or so many actions were taken.
+    """Runs examples on a world that was deployed with the bug.
 
     :param onlooker: whether invariants are then asked what they see without the model.
     :raises BugError: the bug does not apply.
@@ -139,24 +100,62 @@ def hunt(bug: Bug, root: Path, *, seed: int, actions: int, onlooker: bool = True
     changed = {name: mutant.artifact(name) for name in bug.into}
     if all(changed[name].bytecode == plain.artifact(name).bytecode for name in bug.into):
         raise BugError(f"bug {bug.name} changes no code: renew it")
-
-    def verdict(by: Sequence[str], count: int, message: str, alone: Iterable[str] = ()) -> Verdict:
-        took = round(time.monotonic() - start, 1)
-        return Verdict(bug.name, tuple(by), count, took, message, tuple(alone), fingerprint(bug, root))
-
-    setting = Setting(secondary=True, sequencer=True)
+    key = fingerprint(bug, root, seed)
     try:
-        world = World(setting, prepare(setting, cached=False, changed=changed), "revm")
+        prepared = prepare(SETTING, cached=False, changed=changed)
     except Revert as error:
-        return verdict(("deployment",), 0, str(error))
-    with world:
+        took = round(time.monotonic() - start, 1)
+        return Verdict(bug.name, ("deployment",), 0, took, str(error), (), key)
+    return replace(_run(bug.name, prepared, seed, actions, onlooker, start), key=key)
+
+
+def hunt_switched(bug: Bug, every: Sequence[Bug], root: Path, *, seed: int, actions: int) -> Verdict:
+    """Runs examples on the world that bugs of the same contracts share, with one switched on; a bug that has no switch
+    is hunted alone.
+
+    :param every: all bugs.
+    :raises BugError: the bug does not apply.
+    :raises CompileError: the contracts with all bugs do not compile.
+    """
+    if not is_switchable(bug, root):
+        return hunt(bug, root, seed=seed, actions=actions)
+    start = time.monotonic()
+    prepared = _shared(bug.into, tuple(every), root)
+    changed = [prepared.artifacts.artifact(name) for name in bug.into]
+    state = switched_on(prepared.state, changed, number_of(bug, every))
+    verdict = _run(bug.name, replace(prepared, state=state), seed, actions, True, start)
+    return replace(verdict, key=fingerprint(bug, root, seed))
+
+
+def without_bug(into: tuple[str, ...], every: Sequence[Bug], root: Path, *, seed: int, actions: int) -> Verdict:
+    """Runs examples on the world that bugs of these contracts share with none switched on: nothing may be found."""
+    return _run("none", _shared(into, tuple(every), root), seed, actions, False, time.monotonic())
+
+
+@cache
+def _shared(into: tuple[str, ...], every: tuple[Bug, ...], root: Path) -> Prepared:
+    """The world that bugs of these contracts share."""
+    within = [bug for bug in every if is_switchable(bug, root)]
+    changed = {
+        name: compile_switched(root, name, [bug for bug in within if name in bug.into], every, root / FOLDER)
+        for name in into
+    }
+    return prepare(SETTING, changed=changed)
+
+
+def _run(name: str, prepared: Prepared, seed: int, actions: int, onlooker: bool, start: float) -> Verdict:
+    """Runs examples until something shows a bug or so many actions were taken."""
+    with World(SETTING, prepared, "revm") as world:
         campaign = Campaign(session=Session(world))
         report = campaign.run(seed, actions=actions)
-        if not report.failures:
-            return verdict((), report.actions, "")
-        failure = report.failures[0]
-        alone = Onlooker(campaign.session).run(seed, failure.number, ONLOOKER_ACTIONS) if onlooker else ()
-        return verdict(reason(failure), report.actions, failure.message, alone)
+        by, message, alone = list[str](), "", list[str]()
+        if report.failures:
+            failure = report.failures[0]
+            by, message = reason(failure), failure.message
+            if onlooker:
+                alone = Onlooker(campaign.session).run(seed, failure.number, ONLOOKER_ACTIONS)
+    took = round(time.monotonic() - start, 1)
+    return Verdict(name, tuple(by), report.actions, took, message, tuple(alone))
 
 
 def reason(failure: Failure) -> list[str]:
