@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator
 
 from plimsoll.fuzz.choices import Choices
 from plimsoll.fuzz.population import Cast, Take
-from plimsoll.fuzz.scenes import Scenes
+from plimsoll.fuzz.waiting import Waiting
 from plimsoll.model.engine.state import State
 
 __all__ = ["Cast", "Generator"]
 
 
-class Generator(Scenes):
+class Generator(Waiting):
     """Decodes one example from bytes."""
 
     def __init__(self, cast: Cast, state: State, take: Take, choices: Choices) -> None:
@@ -82,6 +82,7 @@ class Generator(Scenes):
         if any(one.secondary for one in self.state.assets.values()):
             yield 6, self.deviate
             yield 3, self.second_source
+            yield 2, self.outlast
         if self.state.sequencer.feed:
             yield 3, self.sequencer
             yield 3, self.change_sequencer

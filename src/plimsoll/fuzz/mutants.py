@@ -93,14 +93,13 @@ def hunt(bug: Bug, root: Path, *, seed: int, actions: int, onlooker: bool = True
     :raises BugError: the bug does not apply.
     :raises CompileError: it does not compile.
     """
-    start = time.monotonic()
+    start, key = time.monotonic(), fingerprint(bug, root, seed)
     only = [f"contracts/{name}.sol" for name in bug.into]
     mutant = compile_patched(root, {bug.file: patched(bug, root)}, only, root / FOLDER / bug.name)
     plain = compile_contracts(root, only=only, quiet=True)
     changed = {name: mutant.artifact(name) for name in bug.into}
     if all(changed[name].bytecode == plain.artifact(name).bytecode for name in bug.into):
         raise BugError(f"bug {bug.name} changes no code: renew it")
-    key = fingerprint(bug, root, seed)
     try:
         prepared = prepare(SETTING, cached=False, changed=changed)
     except Revert as error:
@@ -119,12 +118,12 @@ def hunt_switched(bug: Bug, every: Sequence[Bug], root: Path, *, seed: int, acti
     """
     if not is_switchable(bug, root):
         return hunt(bug, root, seed=seed, actions=actions)
-    start = time.monotonic()
+    start, key = time.monotonic(), fingerprint(bug, root, seed)
     prepared = _shared(bug.into, tuple(every), root)
     changed = [prepared.artifacts.artifact(name) for name in bug.into]
     state = switched_on(prepared.state, changed, number_of(bug, every))
     verdict = _run(bug.name, replace(prepared, state=state), seed, actions, True, start)
-    return replace(verdict, key=fingerprint(bug, root, seed))
+    return replace(verdict, key=key)
 
 
 def without_bug(into: tuple[str, ...], every: Sequence[Bug], root: Path, *, seed: int, actions: int) -> Verdict:
