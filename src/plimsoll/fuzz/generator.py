@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator
 
 from plimsoll.fuzz.choices import Choices
 from plimsoll.fuzz.population import Cast, Take
-from plimsoll.fuzz.waiting import Waiting
+from plimsoll.fuzz.rare import Rare
 from plimsoll.model.engine.state import State
 
 __all__ = ["Cast", "Generator"]
 
 
-class Generator(Waiting):
+class Generator(Rare):
     """Decodes one example from bytes."""
 
     def __init__(self, cast: Cast, state: State, take: Take, choices: Choices) -> None:
@@ -72,6 +72,10 @@ class Generator(Waiting):
             (3, self.brink),
             (1, self.drain),
             (3, self.edge),
+            (2, self.recheck),
+            (1, self.overrun),
+            (1, self.refuse),
+            (1, self.strand),
             *self._troubles(),
         ):
             menu += [choice] * weight
