@@ -74,6 +74,7 @@ class Generator(Rare):
             (3, self.edge),
             (2, self.recheck),
             (1, self.overrun),
+            (1, self.outdate),
             (1, self.refuse),
             (1, self.strand),
             *self._troubles(),
@@ -90,5 +91,6 @@ class Generator(Rare):
         if self.state.sequencer.feed:
             yield 3, self.sequencer
             yield 3, self.change_sequencer
+            yield 1, self.come_up
         if self.cast.hostile:
             yield 4, self.misbehave

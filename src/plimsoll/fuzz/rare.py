@@ -6,7 +6,7 @@ from plimsoll.fuzz.scenes import NEAR, Scenes
 from plimsoll.fuzz.trading import Trading
 from plimsoll.model.engine.books import load_pool
 from plimsoll.model.engine.draft import Draft
-from plimsoll.model.engine.state import account_id, pool_of
+from plimsoll.model.engine.state import account_id, owner_of, pool_of
 from plimsoll.units import PPM, WAD
 
 __all__ = ["Rare"]
@@ -54,6 +54,42 @@ class Rare(Scenes):
             if other in guarded:
                 self._say(other, before if other == asset else self._answer(other))
         self.take("liquidate", keeper, (account,), where, wait=0)
+
+    def outdate(self) -> None:
+        """A price is used at the last second of its age, or one beside it, while all others are new."""
+        c = self._c
+        market = c.pick(self._markets)
+        asset = self.state.market_terms[market].margin.asset
+        one = self.state.assets[asset]
+        if one.feed not in self.state.feeds:
+            return
+        Trading._move(self, asset, c.pick((0, 5, -5)), 1)
+        due = self.time + one.max_age + c.pick((0, 0, 1, -1))
+        for other in sorted(self.state.assets):
+            if other != asset:
+                self._move(other, 0, max(due - self.time, 0))
+        self._use(market)
+
+    def come_up(self) -> None:
+        """Prices are used at the second at which the sequencer's grace ends, or one beside it."""
+        c, one = self._c, self.state.sequencer
+        self._refresh(1)
+        since = max(self.time - one.grace + c.pick((0, 0, 1, -1)), 1)
+        self.take("set_sequencer_status", self.cast.owner, False, since, wait=0)
+        self._use(c.pick(self._markets))
+
+    def _use(self, market: int) -> None:
+        """Now a market is accrued, an account with positions in it takes something out, enters, or is liquidated."""
+        c, keeper = self._c, self._c.pick(self.cast.keepers)
+        self.take("accrue", keeper, market, wait=0)
+        inside = [account for account, index in self.state.positions if pool_of(account) << 8 | index == market]
+        if not inside:
+            self._enter(account_id(c.pick(self.cast.traders), market >> 8, 0), market, WAD)
+            return
+        account = c.pick(inside)
+        token = self.state.pool_terms[market >> 8].token
+        self.take("withdraw", owner_of(account), account, token, 1, owner_of(account), wait=0)
+        self.take("liquidate", keeper, (account,), self._keeper_account(market >> 8), wait=0)
 
     def recheck(self) -> None:
         """An account takes out all it may; then a price of the very second that its margin was checked at, or of the
