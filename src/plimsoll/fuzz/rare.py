@@ -195,7 +195,8 @@ class Rare(Scenes):
         one = self.state.assets[asset]
         first, second = self.state.feeds[one.feed], self.state.feeds[one.secondary]
         last = first.rounds[first.latest].answer if first.latest else 0
-        return last * 10**second.decimals // 10**first.decimals
+        answer: int = last * 10**second.decimals // 10**first.decimals
+        return answer
 
     def _say(self, asset: int, answer: int) -> None:
         """The second source says this, now."""
