@@ -54,7 +54,7 @@ def main(arguments: Sequence[str]) -> int:
     survivors = [one.name for one in found if not one.killed]
     print(f"{len(found) - len(survivors)} of {len(chosen)} bugs found")
     if options.document:
-        _document(root / DOCUMENT, _table(bugs, known))
+        _document(root / DOCUMENT, f"{_summary(bugs, known, options.seed)}\n\n{_table(bugs, known)}")
     if survivors:
         print(f"survived: {', '.join(survivors)}", file=sys.stderr)
     return 1 if survivors or len(found) < len(chosen) else 0
@@ -122,6 +122,14 @@ def _hunt(
                 report.write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")
     if failures:
         raise PlimsollError("\n".join(failures))
+
+
+def _summary(bugs: Sequence[Bug], known: dict[str, Verdict], seed: int) -> str:
+    """How many were found, survived, and were not hunted."""
+    found = sum(verdict.killed for verdict in known.values())
+    counts = {"found": found, "survived": len(known) - found, "not hunted": len(bugs) - len(known)}
+    parts = [f"{count} {name}" for name, count in counts.items() if count or name == "found"]
+    return f"{len(bugs)} bugs, seed {seed}: {', '.join(parts)}."
 
 
 def _table(bugs: Sequence[Bug], known: dict[str, Verdict]) -> str:
