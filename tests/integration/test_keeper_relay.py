@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
 from tests.support.protocol import Protocol
-from tests.support.pyth import FEE, PythAsset, move_to_pyth
+from tests.support.pyth import FEE, move_to_pyth
 from tests.support.reverts import reverts_with
 
 from plimsoll.units import WAD

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 from plimsoll.chain.artifacts import compile_contracts
 from plimsoll.chain.contract import Contract, deploy
-from tests.support.protocol import Amount, Protocol
-
 from plimsoll.units import WAD, parse_units
+from tests.support.protocol import Amount, Protocol
 
 __all__ = ["FEE", "PythAsset", "move_to_pyth"]
 
