@@ -40,6 +40,7 @@ __all__ = [
     "accruals",
     "deleveraging",
     "due",
+    "is_dust",
     "liquidations",
     "orders",
     "plan",
@@ -194,7 +195,7 @@ def due(queues: Iterable[Iterable[Order]], time: int) -> list[Order]:
 def liquidations(snapshot: Snapshot, limits: Limits) -> Iterable[Action]:
     """Accounts below the line, the largest shortfall first, in batches by gas."""
     below: dict[int, list[Health]] = {}
-    dust = {sale.account for sale in snapshot.sales if _is_dust(sale)}
+    dust = {sale.account for sale in snapshot.sales if is_dust(sale)}
     for health in snapshot.health:
         key = ("account", health.account)
         if health.unreadable:
@@ -309,7 +310,7 @@ def sales(snapshot: Snapshot, limits: Limits) -> Iterable[Action]:
         pool = pool_of(sale.account)
         if sale.equity_initial >= 0 or key in snapshot.busy or ("account", sale.account) in snapshot.busy:
             continue
-        if _is_dust(sale):
+        if is_dust(sale):
             continue
         discount = liquidation.discount(snapshot.time - sale.start, sale.sale_seconds, sale.discount_max_ppm)
         if discount < limits.min_discount_ppm:
@@ -333,7 +334,7 @@ def _pays(bid: BuyCollateral, cheapest: bool, limits: Limits) -> bool:
     return bid.profit >= limits.min_profit or (cheapest and bid.ends and bid.profit + bid.gas >= limits.min_profit)
 
 
-def _is_dust(sale: Sale) -> bool:
+def is_dust(sale: Sale) -> bool:
     """Whether all collateral of the account is worth too little for a sale."""
     if not all(offer.price for offer in sale.offers):
         return False

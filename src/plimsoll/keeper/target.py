@@ -50,6 +50,7 @@ class Target:
     order_book: Contract
     hub: Contract
     lens: Contract
+    relay: Contract
     share_abi: Abi
     token_abi: Abi
     names: Mapping[int, str]
@@ -91,6 +92,7 @@ class Target:
             order_book=book,
             hub=contract(deployment.hub),
             lens=contract(deployment.lens),
+            relay=contract(deployment.relay),
             share_abi=artifacts.artifact("LiquidityPool").abi,
             token_abi=artifacts.artifact("MockToken").abi,
             names=names,
