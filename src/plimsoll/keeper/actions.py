@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from plimsoll.keeper.mirror import Order
+from plimsoll.keeper.book.records import Order
 
 __all__ = [
     "Accrue",

@@ -23,7 +23,7 @@ from plimsoll.keeper.actions import (
     Strike,
     Wait,
 )
-from plimsoll.keeper.mirror import Order, OrderRules, pool_of
+from plimsoll.keeper.book.records import Order, OrderRules, pool_of
 from plimsoll.keeper.options import Limits
 from plimsoll.model import liquidation
 from plimsoll.units import PPM, mul_div_down, mul_div_up

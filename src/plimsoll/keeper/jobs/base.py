@@ -48,7 +48,7 @@ class Moment:
 
     def gas_asset_price(self, pool: int) -> int:
         """Price of ether for a pool, WAD of its settlement asset; 0 when it has none or it is not known."""
-        known = self.observations.assets.get(self.mirror.pools[pool].liquidation.gas_asset)
+        known = self.observations.assets.get(self.mirror.pool_terms[pool].liquidation.gas_asset)
         return known[0].price if known is not None else 0
 
 

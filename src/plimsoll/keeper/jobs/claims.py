@@ -8,6 +8,7 @@ from plimsoll.chain.contract import Call
 from plimsoll.chain.errors import Revert
 from plimsoll.keeper.actions import Action, Claim
 from plimsoll.keeper.jobs.base import Moment
+from plimsoll.model.word import checksum
 from plimsoll.units import mul_div_down
 
 __all__ = ["Claims"]
@@ -29,9 +30,9 @@ class Claims:
     async def _own(self, moment: Moment) -> list[Action]:
         found: list[Action] = []
         for (pool, token, owner), amount in moment.mirror.claims.items():
-            if owner.lower() != moment.keeper.lower() or not amount:
+            if owner != int(moment.keeper, 16):
                 continue
-            action = Claim(pool, token, amount)
+            action = Claim(pool, checksum(token), amount)
             if self._worth(pool, token, amount, moment) >= self._least(pool, moment) and _free(action, moment):
                 found.append(action)
         return found
@@ -51,18 +52,18 @@ class Claims:
             if any(isinstance(one, Revert) for one in (allowed, amount, assets)) or not allowed or not amount:
                 continue
             action = Claim(pool, shares[pool], amount, owner)
-            unit = 10 ** (18 - moment.mirror.pools[pool].settlement.decimals)
+            unit = 10 ** (18 - moment.mirror.pool_terms[pool].settlement.decimals)
             if assets * unit >= self._least(pool, moment) and _free(action, moment):
                 found.append(action)
         return found
 
-    def _worth(self, pool: int, token: str, amount: int, moment: Moment) -> int:
+    def _worth(self, pool: int, token: int, amount: int, moment: Moment) -> int:
         """WAD of the settlement asset, rounded down; the ledger keeps claims of that asset in WAD."""
         mirror = moment.mirror
-        if token.lower() == mirror.pools[pool].settlement.token.lower():
+        if token == mirror.pool_terms[pool].token:
             return amount
         for (owner_pool, _), item in mirror.collaterals.items():
-            if owner_pool == pool and item.terms.token.lower() == token.lower():
+            if owner_pool == pool and item.token == token:
                 known = moment.observations.assets.get(item.terms.asset)
                 return mul_div_down(amount, known[0].price, 10**item.terms.decimals) if known is not None else 0
         return 0

@@ -8,9 +8,9 @@ from typing import Any
 from plimsoll.chain.contract import Call
 from plimsoll.chain.errors import Revert
 from plimsoll.keeper.actions import Action, Liquidate
+from plimsoll.keeper.book.records import pool_of
 from plimsoll.keeper.decide import Offer, Sale, Snapshot, is_dust, recoveries, sales
 from plimsoll.keeper.jobs.base import Moment, sale_price
-from plimsoll.model.words import AccountId
 
 __all__ = ["CollateralSales"]
 
@@ -19,9 +19,6 @@ class CollateralSales:
     """Looks at every account on sale through the Lens; without a sale it asks nothing."""
 
     name = "collateral"
-
-    def __init__(self) -> None:
-        self._decimals: dict[str, int] = {}
 
     async def decide(self, moment: Moment) -> Sequence[Action]:
         """Ends of sales first, then liquidations of dust, then purchases, the largest debt first."""
@@ -34,7 +31,7 @@ class CollateralSales:
         for sale in found:
             free = ("account", sale.account) not in moment.busy
             if sale.equity_initial < 0 and free and is_dust(sale):
-                dust.setdefault(AccountId.unpack(int.from_bytes(sale.account, "big")).pool, []).append(sale.account)
+                dust.setdefault(pool_of(sale.account), []).append(sale.account)
         swept = [Liquidate(pool, tuple(accounts)) for pool, accounts in dust.items()]
         return [*recoveries(snapshot, limits), *swept, *sales(snapshot, limits)]
 
@@ -44,17 +41,15 @@ class CollateralSales:
         accounts = list(mirror.sales)
         pools = sorted({pool_of(account) for account in accounts})
         listed = {pool: [c for (p, _), c in mirror.collaterals.items() if p == pool] for pool in pools}
-        settlements = {pool: mirror.pools[pool].settlement.token for pool in pools}
-        tokens = {item.terms.token for items in listed.values() for item in items} | set(settlements.values())
-        await self._learn_decimals(tokens - self._decimals.keys(), moment)
+        settlements = {pool: mirror.pool_terms[pool].settlement for pool in pools}
         calls: list[Call] = [(target.lens, "account", [account]) for account in accounts]
-        calls += [(target.token(settlements[pool]), "balanceOf", [moment.keeper]) for pool in pools]
+        calls += [(target.token(settlements[pool].token), "balanceOf", [moment.keeper]) for pool in pools]
         answers = iter(await moment.chain.ask(calls, moment.head))
         views = {account: next(answers) for account in accounts}
         funds: dict[int, int] = {}
         for pool in pools:
             balance = next(answers)
-            held = 0 if isinstance(balance, Revert) else balance * 10 ** (18 - self._decimals[settlements[pool]])
+            held = 0 if isinstance(balance, Revert) else balance * 10 ** (18 - settlements[pool].decimals)
             funds[pool] = max(held - moment.options.reserve, 0)
         found = [
             self._sale(account, view, listed[pool_of(account)], moment)
@@ -67,7 +62,7 @@ class CollateralSales:
         pool = pool_of(account)
         terms = {item.terms.token.lower(): item.terms for item in listed}
         prices = _prices({item.asset for item in terms.values()}, moment)
-        rules = moment.mirror.pools[pool]
+        rules = moment.mirror.pool_terms[pool]
         offers = []
         for held in view.collaterals:
             known = terms[held.token.lower()]
@@ -75,7 +70,7 @@ class CollateralSales:
                 Offer(
                     token=held.token,
                     balance=held.balance,
-                    decimals=self._decimals[known.token],
+                    decimals=known.decimals,
                     price=prices[known.asset],
                     weight_initial_ppm=known.weight_initial_ppm,
                 )
@@ -90,19 +85,6 @@ class CollateralSales:
             keeper_floor=rules.risk.keeper_floor,
             gas_price=moment.gas_cost(pool, 1),
         )
-
-    async def _learn_decimals(self, tokens: set[str], moment: Moment) -> None:
-        unknown = sorted(tokens)
-        calls: list[Call] = [(moment.chain.target.token(token), "decimals", []) for token in unknown]
-        for token, answer in zip(unknown, await moment.chain.ask(calls, moment.head), strict=True):
-            if isinstance(answer, Revert):
-                raise answer
-            self._decimals[token] = answer
-
-
-def pool_of(account: bytes) -> int:
-    """The pool of an account."""
-    return int.from_bytes(account[20:22], "big")
 
 
 def _prices(assets: Iterable[int], moment: Moment) -> Mapping[int, int]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from plimsoll.chain.errors import ContractRevert, Revert
 from plimsoll.keeper.actions import Action
-from plimsoll.keeper.decide import OrderRules, Quote, QuoteStatus, Snapshot, due, orders
+from plimsoll.keeper.decide import Quote, QuoteStatus, Snapshot, due, orders
 from plimsoll.keeper.jobs.base import Moment
 from plimsoll.keeper.jobs.price_source import PriceSource
 from plimsoll.model.oracle import PriceFlags
@@ -35,7 +35,7 @@ class Orders:
         """Orders to fill or to clear, those of one queue in their order."""
         mirror = moment.mirror
         queues = mirror.queues()
-        rules = {market: OrderRules(rule.asset, rule.exec_window) for market, rule in mirror.rules.items()}
+        rules = mirror.rules
         wanted = list(
             dict.fromkeys(
                 (rules[order.market].asset, order.price_time)
@@ -50,7 +50,7 @@ class Orders:
             block=moment.head.number,
             time=moment.head.time,
             queues=tuple(tuple(queue) for queue in queues),
-            rules=rules,
+            rules=dict(rules),
             quotes=quotes,
             busy=moment.busy,
         )

@@ -32,7 +32,9 @@ class Pools:
         for pool, view in views.items():
             if isinstance(view, PlimsollError):
                 continue
-            states.append(PoolState(pool, view.nav, mirror.pools[pool].risk.adl_trigger_ppm, due.get(pool) is True))
+            states.append(
+                PoolState(pool, view.nav, mirror.pool_terms[pool].risk.adl_trigger_ppm, due.get(pool) is True)
+            )
             markets += [MarketState(market.market, market.openLoss, 0, True) for market in view.markets]
         snapshot = Snapshot(
             block=moment.head.number,

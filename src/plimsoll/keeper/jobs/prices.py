@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from plimsoll.keeper.actions import Action, PushPrices, Wait
 from plimsoll.keeper.book.observations import Observations
+from plimsoll.keeper.book.records import pool_of
 from plimsoll.keeper.decide import Health
 from plimsoll.keeper.jobs.base import Moment
 from plimsoll.keeper.jobs.price_source import PriceSource, Update
@@ -63,13 +64,13 @@ class Prices:
         ]
         flipped.sort(key=lambda one: (one.equity - one.required, one.account))
         actions: list[Action] = []
-        for pool in dict.fromkeys(int.from_bytes(one.account[20:22], "big") for one in flipped):
+        for pool in dict.fromkeys(pool_of(one.account) for one in flipped):
             accounts = [
                 Health(
                     one.account, one.equity, one.required, one.newest, one.last_check, one.version, one.positions, False
                 )
                 for one in flipped
-                if int.from_bytes(one.account[20:22], "big") == pool
+                if pool_of(one.account) == pool
             ]
             actions.append(_push(pool, updates, accounts, moment))
         return actions or self._alone(updates, moment)
@@ -117,7 +118,8 @@ def with_update(known: tuple[Spot, Trend], update: Update, most_uncertain: int |
 
 def _push(pool: int, updates: Sequence[Update], accounts: Sequence[Health], moment: Moment) -> PushPrices:
     limits = moment.options.limits
-    gas, chosen = limits.push_gas * len(updates), []
+    chosen: list[bytes] = []
+    gas = limits.push_gas * len(updates)
     for health in accounts:
         gas += limits.account_gas + health.positions * limits.position_gas
         if chosen and gas > limits.batch_gas:
