@@ -12,7 +12,7 @@ contract KeeperRelay {
     /// @notice No account of the list was liquidatable at the new prices; the update is undone with everything else.
     error NothingLiquidated();
     /// @notice The rest of the ether could not be returned to the caller.
-    error RefundFailed(uint256 amount);
+    error RefundRefused(address to, uint256 amount);
 
     /// @dev `LiquidationResult`: 1 partial, 2 full, 3 sale started, 4 bad debt.
     uint256 private constant FIRST_ACTED = 1;
@@ -45,7 +45,7 @@ contract KeeperRelay {
         uint256 left = address(this).balance;
         if (left == 0) return results;
         (bool success,) = msg.sender.call{value: left}("");
-        require(success, RefundFailed(left));
+        require(success, RefundRefused(msg.sender, left));
     }
 
     function _acted(uint256[] memory results) private pure returns (bool) {

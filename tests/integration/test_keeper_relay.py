@@ -70,7 +70,7 @@ def test_a_caller_that_takes_no_ether_back_is_refused_only_when_something_is_lef
     protocol.rpc.request("anvil_setBalance", [contract, hex(WAD)])
     protocol.rpc.request("anvil_impersonateAccount", [contract])
     update = pyth.update("1_620", protocol.now() + 1)
-    with reverts_with("RefundFailed", 1):
+    with reverts_with("RefundRefused", contract, 1):
         relay.transact("updateAndLiquidate", [update], [account], keeper, sender=contract, value=FEE + 1)
     receipt = relay.transact("updateAndLiquidate", [update], [account], keeper, sender=contract, value=FEE)
     assert receipt.succeeded
