@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from plimsoll.chain.errors import NodeUnavailable
 from plimsoll.keeper.errors import HeadMovedError, KeeperError, UnsafeStateError
 
-__all__ = ["BadAnswerError", "HeadMovedError", "IncompleteLogsError", "NoProviderError", "UndecodableLogError"]
+__all__ = [
+    "BadAnswerError",
+    "HeadMovedError",
+    "IncompleteLogsError",
+    "NoProviderError",
+    "RateLimitedError",
+    "UndecodableLogError",
+]
 
 
 class BadAnswerError(KeeperError):
@@ -21,3 +29,14 @@ class UndecodableLogError(UnsafeStateError):
 
 class NoProviderError(KeeperError):
     """No provider is fit to be read: all are silent, behind, or on another chain. It may pass."""
+
+
+class RateLimitedError(NodeUnavailable):
+    """A node has had enough of us for now. `retry_after` are the seconds it asks for, 0 if it does not say.
+
+    It counts as not sent: what is refused for that reason is not looked at.
+    """
+
+    def __init__(self, address: str, reason: str, retry_after: float) -> None:
+        super().__init__(address, reason, "ask less often, or use another node")
+        self.retry_after = retry_after
