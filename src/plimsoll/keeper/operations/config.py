@@ -43,6 +43,7 @@ __all__ = [
     "LogFormat",
     "NodeConfig",
     "Objective",
+    "PriceConfig",
     "ReadinessConfig",
     "Route",
     "SendingConfig",
@@ -50,7 +51,7 @@ __all__ = [
     "ViewMode",
 ]
 
-JOBS = ("liquidate", "end_sale", "deleverage", "orders", "clear", "buy", "strike", "accrue", "price")
+JOBS = ("liquidation", "prices", "orders", "upkeep")
 """Names of the keeper's jobs, in the order in which they are decided."""
 
 
@@ -186,6 +187,7 @@ class SendingConfig(Section):
     :param max_fee: cap of the fee per gas whatever the worth; None: the expected value alone caps it.
     :param tip: first priority fee per gas; None: what the node proposes.
     :param replace_after: blocks after which a transaction that no block took is paid more.
+    :param resend_after: blocks after which the same bytes are handed over again, in case a pool lost them.
     :param patience: blocks after which it is cancelled.
     :param gas_budget: most wei spent on gas in an hour; None: no limit.
     :param solvency_budget: most wei an hour that the objective `solvency` may spend beyond what is earned.
@@ -198,6 +200,7 @@ class SendingConfig(Section):
     max_fee: Gwei | None = None
     tip: Gwei | None = None
     replace_after: Annotated[Whole, Field(ge=1)] = 3
+    resend_after: Annotated[Whole, Field(ge=1)] = 2
     patience: Annotated[Whole, Field(ge=1)] = 50
     gas_budget: Ether | None = None
     solvency_budget: Ether = 10**17
@@ -236,6 +239,20 @@ class DecisionConfig(Section):
     clear_unpaid: Flag = True
     sub_account: Whole = 0
     batch_gas: Annotated[Whole, Field(ge=1_000_000)] = 12_000_000
+
+
+class PriceConfig(Section):
+    """Signed prices that the keeper brings on chain itself.
+
+    :param service: address of a service that speaks the HTTP interface of Pyth's Hermes; None: nothing is brought.
+    :param relay: the contract that updates prices and liquidates in one transaction.
+    :param push_after: age at which a price is brought on chain although it flips nobody; 0: never.
+    """
+
+    service: NodeUrl | None = None
+    relay: Address | None = None
+    timeout: Annotated[Pause, Field(gt=0)] = 3.0
+    push_after: ChainSeconds = 0
 
 
 class JobConfig(Section):
@@ -318,6 +335,7 @@ class KeeperConfig(Section):
     ha: HaConfig = HaConfig()
     sending: SendingConfig = SendingConfig()
     decisions: DecisionConfig = DecisionConfig()
+    prices: PriceConfig = PriceConfig()
     jobs: dict[str, JobConfig] = Field(default_factory=_jobs)
     audit: AuditConfig = AuditConfig()
     readiness: ReadinessConfig = ReadinessConfig()

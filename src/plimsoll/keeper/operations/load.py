@@ -1,4 +1,4 @@
-"""Reads the configuration: defaults, a YAML file, `PLIMSOLL_KEEPER__…` variables, options of a command, in this order."""
+"""Reads the configuration: defaults, a YAML file, variables `PLIMSOLL_KEEPER__…`, options of a command, in order."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ def load_config(
     """The configuration.
 
     :param environment: variables; those that begin with `PLIMSOLL_KEEPER__` must name keys.
-    :param overrides: values by dotted key, as given by options of the command; None leaves what there is.
+    :param overrides: values by dotted key, as given by options of the command; None leaves what there is, empty text
+        goes back to the default.
     :raises ConfigurationError: with one line for each problem, each with where it comes from and what to write.
     """
     tree: Tree = {}
@@ -48,9 +49,11 @@ def load_config(
         _set(tree, key, value, name)
         source[key] = name
     for key, value in (overrides or {}).items():
-        if value is not None:
-            _set(tree, key, value, "options")
-            source[key] = "options"
+        if value is None:
+            continue
+        _set(tree, key, value, "options")
+        source[key] = "options"
+    tree = _without_empty(tree)
     where = _Where(path, source)
     unknown = list(_unknown(tree, KeeperConfig, "", where))
     if unknown:
