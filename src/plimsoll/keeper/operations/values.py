@@ -26,6 +26,7 @@ __all__ = [
     "Ratio",
     "StorePath",
     "Whole",
+    "several",
 ]
 
 TRUE = frozenset({"true", "yes", "on", "1"})
@@ -125,6 +126,11 @@ def store_path(value: Any) -> str:
     return text
 
 
+def _several(value: Any) -> Any:
+    """A list may be written as text, with commas between its parts."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
 def _without(value: Any, *units: str) -> Any:
     if isinstance(value, str):
         for unit in units:
@@ -169,3 +175,4 @@ NodeUrl = Annotated[str, BeforeValidator(node_url)]
 StorePath = Annotated[str, BeforeValidator(store_path)]
 """SQLite file or PostgreSQL address."""
 File = Annotated[Path, BeforeValidator(lambda value: Path(str(value)).expanduser())]
+several = BeforeValidator(_several)
