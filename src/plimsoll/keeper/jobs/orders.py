@@ -60,8 +60,9 @@ class Orders:
         """The newest round needs no hint; where it is not the first one, the hub searches."""
         hints = await self._pyth_hints(wanted, moment)
         chain, hub, head = moment.chain, moment.chain.target.hub, moment.head
-        asked = [(hub, "firstAfter", [*one, hints.get(one, b"")]) for one in wanted]
-        newest = dict(zip(wanted, await chain.ask(asked, head), strict=True))
+        fees = await chain.update_fees(list(hints.values()), head)
+        asked = [((hub, "firstAfter", [*one, hints.get(one, b"")]), fees.get(hints.get(one, b""), 0)) for one in wanted]
+        newest = dict(zip(wanted, await chain.ask_paid(asked, moment.keeper, head), strict=True))
         quotes = {one: _quote(answer, hints.get(one, b"")) for one, answer in newest.items() if not _is_later(answer)}
         others = [one for one, answer in newest.items() if _is_later(answer) and one not in hints]
         rounds = await chain.ask([(hub, "searchRound", list(one)) for one in others], head)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -12,7 +12,7 @@ from eth_abi.abi import encode
 from plimsoll.errors import PlimsollError
 from plimsoll.model.oracle import pyth_convert
 
-__all__ = ["HermesSource", "PriceSource", "PriceSourceError", "Update"]
+__all__ = ["HermesSource", "PriceSource", "PriceSourceError", "Update", "as_hint"]
 
 FIX = "check the address of the price service"
 
@@ -34,7 +34,12 @@ class Update:
 
     def hint(self) -> bytes:
         """As `OracleHub.firstAfter` takes it."""
-        return encode(["bytes[]"], [[self.data]])
+        return as_hint([self.data])
+
+
+def as_hint(updates: Sequence[bytes]) -> bytes:
+    """Updates as `OracleHub.firstAfter` takes them, and Pyth after its selector."""
+    return encode(["bytes[]"], [list(updates)])
 
 
 class PriceSource(Protocol):

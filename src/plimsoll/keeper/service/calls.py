@@ -12,8 +12,6 @@ from plimsoll.keeper.actions import (
     Claim,
     Deleverage,
     EndSales,
-    ExecuteOrders,
-    Liquidate,
     OrderItem,
     PushPrices,
     Strike,

@@ -1,0 +1,397 @@
+"""From decisions to transactions: simulates each exact call on top of the block it was decided on, values it, and hands
+what acts and pays to the transaction manager."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from plimsoll.chain.errors import Revert
+from plimsoll.keeper.actions import (
+    Action,
+    BuyCollateral,
+    Claim,
+    ExecuteOrders,
+    Key,
+    Liquidate,
+    OrderItem,
+    PushPrices,
+    Wait,
+)
+from plimsoll.keeper.decide import Health
+from plimsoll.keeper.jobs.base import Moment
+from plimsoll.keeper.jobs.price_source import as_hint
+from plimsoll.keeper.log import show_account
+from plimsoll.keeper.operations.log import DecisionLog
+from plimsoll.keeper.operations.ports import Decision, Term, decision_id
+from plimsoll.keeper.operations.telemetry import Telemetry
+from plimsoll.keeper.report import LIQUIDATION_RESULTS, ORDER_RESULTS
+from plimsoll.keeper.sending.intent import Intent, Outcome, Result
+from plimsoll.keeper.sending.simulate import Call, Dropped, Fitted, Simulated, Simulator, cause_of, fit
+from plimsoll.keeper.service.calls import CallData, Calls, show_order
+from plimsoll.keeper.service.names import digest, name_of, show_key
+from plimsoll.units import WAD, div_up, mul_div_down
+
+__all__ = ["Dispatcher", "Manager"]
+
+ENDED = frozenset({0, 1, 2})
+"""Codes of orders that came to an end: filled, cancelled, expired."""
+ACTED = frozenset({1, 2, 3, 4})
+"""Codes of accounts that something was done about: partial, full, sale started, bad debt."""
+ORDER_LAPSES = 60
+"""Seconds after its simulation in which a batch of orders must land; later its price window has passed."""
+ROUND_HINT = 64
+"""Bytes of the longest hint that leads to a round of a feed; a longer one is a signed update."""
+OUTCOMES = {
+    Result.SENT: "send",
+    Result.WAITING: "send",
+    Result.WOULD_SEND: "dry run",
+    Result.UNPROFITABLE: "unprofitable",
+    Result.BLOCKED: "blocked",
+    Result.BUSY: "wait",
+    Result.TRIED: "wait",
+    Result.REFUSED: "refused",
+}
+
+
+class Manager(Protocol):
+    """What takes transactions over; `plimsoll.keeper.sending.manager.TransactionManager` is one."""
+
+    async def submit(self, intent: Intent) -> Outcome:
+        """Sends it, or says why not."""
+
+
+class Dispatcher:
+    """Carries out the decisions of one pass. A failure of one job says nothing about another's.
+
+    :param actions: by the key of their intent; what was sent, for counting when it lands.
+    """
+
+    def __init__(
+        self,
+        calls: Calls,
+        simulator: Simulator,
+        manager: Manager,
+        log: DecisionLog,
+        telemetry: Telemetry,
+        keeper: str,
+    ) -> None:
+        self._calls = calls
+        self._simulator = simulator
+        self._manager = manager
+        self._log = log
+        self._telemetry = telemetry
+        self._keeper = keeper
+        self.actions: dict[str, Action] = {}
+        self.known: Mapping[bytes, Health] = {}
+        """What this pass has confirmed about accounts below the line."""
+        self.poisons: dict[bytes, tuple[int, int]] = {}
+        """Accounts whose liquidation reverted alone: version and newest price at which it did."""
+        self.blocked = ""
+
+    async def carry_out(self, job: str, actions: Sequence[Action], moment: Moment) -> list[Decision]:
+        """One decision after the other; what is blocked ends the job for this pass.
+
+        :raises NodeUnavailable, RpcError: the node failed.
+        """
+        made: list[Decision] = []
+        for action in actions:
+            if isinstance(action, Wait):
+                made.append(self._wait(job, action))
+            elif isinstance(action, ExecuteOrders):
+                made += await self._orders(job, action, moment)
+            elif isinstance(action, Liquidate):
+                made += await self._liquidate(job, action, moment)
+            elif isinstance(action, PushPrices):
+                made += await self._push(job, action, moment)
+            elif isinstance(action, BuyCollateral):
+                made += await self._buy(job, action, moment)
+            else:
+                call = self._calls.claim(action) if isinstance(action, Claim) else self._single(action, moment)
+                made += await self._one(job, action, call, moment, self._worth_of(action, moment))
+            if made and made[-1].outcome == "blocked":
+                break
+        return made
+
+    def _single(self, action: Any, moment: Moment) -> CallData:
+        return self._calls.single(action, moment.mirror)
+
+    # ── batches ────────────────────────────────────────────────────────────
+
+    async def _orders(self, job: str, action: ExecuteOrders, moment: Moment) -> list[Decision]:
+        value = await self._update_fees([item.hint for item in action.items], moment)
+
+        def call(items: Sequence[OrderItem]) -> CallData:
+            return self._calls.orders(action.pool, items, sum(value.get(item.hint, 0) for item in items))
+
+        fitted, dropped = await self._fit(job, action.items, call, moment, lambda _, code: code in ENDED)
+        made = []
+        for one in dropped:
+            reason = str(one.revert) if one.revert is not None else ORDER_RESULTS[one.code or 0]
+            made.append(self._refuse(job, one.item.key, f"{show_order(one.item)} stays as it is: {reason}", one.revert))
+        for batch in fitted:
+            items = tuple(batch.items)
+            reward = sum(item.order.keeper_fee for item in items if item.paid)
+            made.append(
+                await self._submit(
+                    job,
+                    ExecuteOrders(action.pool, items),
+                    call(items),
+                    moment,
+                    batch.simulated,
+                    worth=self._wei(reward, action.pool, moment),
+                    deadline_time=moment.head.time + ORDER_LAPSES,
+                    marks=frozenset(f"{name_of(item.key)}:{item.late}" for item in items),
+                )
+            )
+        return made
+
+    async def _liquidate(self, job: str, action: Liquidate, moment: Moment) -> list[Decision]:
+        known = self.known
+
+        def call(accounts: Sequence[bytes]) -> CallData:
+            return self._calls.liquidate(action.pool, accounts, moment.mirror)
+
+        fitted, dropped = await self._fit(job, action.accounts, call, moment, lambda _, code: code in ACTED)
+        made = [self._spare(job, one, known) for one in dropped]
+        for batch in fitted:
+            accounts = tuple(batch.items)
+            rewards = await self._rewards(accounts, moment)
+            made.append(
+                await self._submit(
+                    job,
+                    Liquidate(action.pool, accounts),
+                    call(accounts),
+                    moment,
+                    batch.simulated,
+                    worth=self._wei(rewards, action.pool, moment),
+                    bad_debt=self._wei(_shortfall(accounts, known), action.pool, moment) or 0,
+                    urgent=True,
+                    marks=frozenset(_mark(account, known) for account in accounts),
+                )
+            )
+        return made
+
+    async def _push(self, job: str, action: PushPrices, moment: Moment) -> list[Decision]:
+        value = sum((await self._update_fees([as_hint(action.updates)], moment)).values())
+        known = self.known
+        worth: int | None = None
+        if not action.accounts:
+            return await self._one(job, action, self._calls.push(action, (), moment.mirror, value), moment, worth)
+
+        def call(accounts: Sequence[bytes]) -> CallData:
+            return self._calls.push(action, accounts, moment.mirror, value)
+
+        fitted, dropped = await self._fit(job, action.accounts, call, moment, lambda _, code: code in ACTED)
+        made = [self._spare(job, one, known) for one in dropped]
+        priced = digest([update.hex() for update in action.updates])
+        for batch in fitted:
+            accounts = tuple(batch.items)
+            # The reward at the new price is not to be had from a view; what the contracts pay at least is.
+            floor = moment.mirror.pool_terms[action.pool].risk.keeper_floor * len(accounts)
+            made.append(
+                await self._submit(
+                    job,
+                    PushPrices(action.pool, action.updates, accounts),
+                    call(accounts),
+                    moment,
+                    batch.simulated,
+                    worth=self._wei(floor, action.pool, moment),
+                    urgent=True,
+                    marks=frozenset(f"push:{account.hex()}:{priced}" for account in accounts),
+                )
+            )
+        return made
+
+    async def _fit(
+        self, job: str, items: Sequence[Any], call: Any, moment: Moment, acts: Any
+    ) -> tuple[list[Fitted[Any]], list[Dropped[Any]]]:
+        async def run(part: Sequence[Any]) -> Simulated:
+            return await self._simulate(job, call(part), moment)
+
+        def codes(simulated: Simulated) -> Sequence[int]:
+            data = call(items[:1])
+            found: Sequence[int] = data.contract.function(data.fn).decode(simulated.output)
+            return found
+
+        return await fit(items, run, codes, acts)
+
+    # ── one by one ─────────────────────────────────────────────────────────
+
+    async def _buy(self, job: str, action: BuyCollateral, moment: Moment) -> list[Decision]:
+        """A purchase; before the first one the Clearinghouse is allowed to take the price."""
+        target = moment.chain.target
+        settlement = moment.mirror.pool_terms[action.pool].settlement
+        token = target.token(settlement.token)
+        house = target.clearinghouse.address
+        asked = [(token, "allowance", [self._keeper, house]), (token, "balanceOf", [self._keeper])]
+        allowed, balance = await moment.chain.ask(asked, moment.head)
+        call = self._calls.buy(action)
+        if isinstance(allowed, Revert) or isinstance(balance, Revert):
+            return [self._refuse(job, ("sale", action.account), f"{call.text}: {settlement.token} cannot be read")]
+        if allowed >= div_up(action.cost, 10 ** (18 - settlement.decimals)):
+            # One that only ends a sale is a duty: its worth to the pool is no money of the keeper.
+            pays = action.profit >= moment.options.limits.min_profit
+            worth = self._wei(action.profit + action.gas, action.pool, moment) if pays else None
+            return await self._one(job, action, call, moment, worth)
+        return await self._one(job, action, self._calls.approve(token, balance), moment, None)
+
+    async def _one(self, job: str, action: Action, call: CallData, moment: Moment, worth: int | None) -> list[Decision]:
+        simulated = await self._simulate(job, call, moment)
+        if simulated.revert is not None:
+            key = ("refused", *[part for key in action.keys for part in key])
+            return [self._refuse(job, key, f"{call.event} {call.text}: {simulated.revert}", simulated.revert)]
+        return [await self._submit(job, action, call, moment, simulated, worth=worth)]
+
+    # ── simulate, value, send ──────────────────────────────────────────────
+
+    async def _simulate(self, job: str, call: CallData, moment: Moment) -> Simulated:
+        asked = Call(self._keeper, call.contract.address, call.data, call.gas, call.value)
+        result: list[Simulated] = []
+        cause = "passed"
+
+        def timed(seconds: float) -> None:
+            self._telemetry.simulated(job, cause, seconds)
+
+        with self._telemetry.timed(timed):
+            result = await self._simulator.run([asked], moment.head.hash)
+            if result[0].revert is not None:
+                cause = str(cause_of(result[0].revert))
+        return result[0]
+
+    async def _submit(
+        self,
+        job: str,
+        action: Action,
+        call: CallData,
+        moment: Moment,
+        simulated: Simulated,
+        *,
+        worth: int | None,
+        bad_debt: int = 0,
+        urgent: bool = False,
+        deadline_time: int | None = None,
+        marks: frozenset[str] = frozenset(),
+    ) -> Decision:
+        names = frozenset(name_of(key) for key in action.keys)
+        key = f"{call.event}:{digest([*names, *marks, call.data.hex()])}"
+        trace = decision_id(job, key)
+        intent = Intent(
+            key=key,
+            job=job,
+            to=call.contract.address,
+            data=call.data,
+            gas=call.gas,
+            worth_wei=worth,
+            expected_gas=simulated.gas_used,
+            value_wei=call.value,
+            bad_debt_wei=bad_debt,
+            keys=names,
+            marks=marks,
+            deadline_time=deadline_time,
+            urgent=urgent,
+            trace=trace,
+        )
+        outcome = await self._manager.submit(intent)
+        if outcome.under_way:
+            self.actions[key] = action
+        return self._told(job, trace, call, outcome, moment)
+
+    def _told(self, job: str, trace: str, call: CallData, outcome: Outcome, moment: Moment) -> Decision:
+        what = OUTCOMES[outcome.result]
+        valuation = outcome.valuation
+        terms = _terms(valuation.shown()) if valuation is not None else ()
+        text = f"{call.event} {call.text}"
+        made = Decision(
+            id=trace,
+            job=job,
+            outcome=what,
+            text=text,
+            reason=outcome.reason,
+            value_wei=valuation.value if valuation is not None else None,
+            terms=terms,
+            gas=call.gas,
+            max_fee_wei=outcome.fees.max_fee if outcome.fees is not None else 0,
+            tx_hash=outcome.tx_hash or "",
+        )
+        shown = {term.name: term.wei for term in terms}
+        if outcome.under_way:
+            said = f"{text}: sent {outcome.tx_hash}"
+            self._log.about(trace, job=job).info(
+                call.event, said, tx=outcome.tx_hash, block=moment.head.number, **shown
+            )
+        elif outcome.result is Result.WOULD_SEND:
+            self._log.about(trace, job=job).info(call.event, f"{text}: would be sent (dry run)", **shown)
+        else:
+            if outcome.result is Result.BLOCKED:
+                self.blocked = outcome.reason
+            self._log.about(trace, job=job).once(
+                ("not sent", call.event, call.data[:36], what), what, f"{text}: {outcome.reason or what}", **shown
+            )
+        self._telemetry.decided(job, what)
+        return made
+
+    # ── what is not sent ───────────────────────────────────────────────────
+
+    def _wait(self, job: str, action: Wait) -> Decision:
+        text = f"{show_key(action.key)}: {action.reason}"
+        trace = decision_id(job, name_of(action.key))
+        self._log.about(trace, job=job).once(action.key, "wait", text)
+        self._telemetry.decided(job, "wait")
+        return Decision(trace, job, "wait", show_key(action.key), action.reason)
+
+    def _refuse(self, job: str, key: Key, text: str, revert: Revert | None = None) -> Decision:
+        cause = f" ({cause_of(revert)})" if revert is not None else ""
+        trace = decision_id(job, name_of(key))
+        self._log.about(trace, job=job).once(key, "refused", text + cause)
+        self._telemetry.decided(job, "refused")
+        return Decision(trace, job, "refused", text, str(revert) if revert is not None else "")
+
+    def _spare(self, job: str, one: Dropped[bytes], known: Mapping[bytes, Health]) -> Decision:
+        """An account that is not liquidated; one that spoils a batch is poison until it or its price changes."""
+        reason = str(one.revert) if one.revert is not None else LIQUIDATION_RESULTS[one.code or 0]
+        if one.revert is not None and one.item in known:
+            health = known[one.item]
+            self.poisons[one.item] = (health.version, health.newest)
+        text = f"{show_account(one.item)} is not liquidated: {reason}"
+        return self._refuse(job, ("account", one.item), text, one.revert)
+
+    # ── money ──────────────────────────────────────────────────────────────
+
+    async def _rewards(self, accounts: Sequence[bytes], moment: Moment) -> int:
+        """What the contracts would pay for these accounts, WAD, as their own preview says."""
+        asked = [(moment.chain.target.lens, "previewLiquidation", [list(accounts)])]
+        (answer,) = await moment.chain.ask(asked, moment.head)
+        return 0 if isinstance(answer, Revert) else sum(answer.rewards)
+
+    async def _update_fees(self, hints: Sequence[bytes], moment: Moment) -> dict[bytes, int]:
+        """What Pyth takes for each hint that carries an update, wei."""
+        wanted = [hint for hint in dict.fromkeys(hints) if len(hint) > ROUND_HINT]
+        return await moment.chain.update_fees(wanted, moment.head)
+
+    def _wei(self, amount: int, pool: int, moment: Moment) -> int | None:
+        """WAD of a settlement asset in wei, rounded down; None for a pool that has no price of ether."""
+        price = moment.gas_asset_price(pool)
+        return mul_div_down(max(amount, 0), WAD, price) if price else None
+
+    def _worth_of(self, action: Action, moment: Moment) -> int | None:
+        if isinstance(action, Claim) and not action.controller:
+            token = moment.mirror.pool_terms[action.pool].settlement.token
+            return self._wei(action.amount, action.pool, moment) if action.token.lower() == token.lower() else None
+        return None
+
+
+def _shortfall(accounts: Sequence[bytes], known: Mapping[bytes, Health]) -> int:
+    """MM − equity of all, WAD: what a further move of that size would make bad debt."""
+    return sum(max(known[one].required - known[one].equity, 0) for one in accounts if one in known)
+
+
+def _mark(account: bytes, known: Mapping[bytes, Health]) -> str:
+    """Changes when another try makes sense: with the account's version or the newest price it is valued at."""
+    health = known.get(account)
+    return f"{account.hex()}:{health.version}:{health.newest}" if health is not None else account.hex()
+
+
+def _terms(shown: Mapping[str, int]) -> tuple[Term, ...]:
+    signs = {"expected_reward": 1, "gas_cost": -1, "oracle_fee": -1, "revert_cost": -1, "allowance": 1}
+    return tuple(Term(name, sign * shown[name]) for name, sign in signs.items() if shown.get(name))
