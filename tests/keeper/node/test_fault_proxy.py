@@ -16,6 +16,7 @@ from tests.support.faults.proxy import FaultProxy
 from plimsoll.chain.anvil import Anvil
 from plimsoll.chain.errors import NodeUnavailable, RpcError
 from plimsoll.chain.rpc import Rpc
+from plimsoll.chain.signer import wait_for_receipt
 
 GWEI = 10**9
 
@@ -63,11 +64,11 @@ def test_without_faults_everything_passes_and_is_counted(proxy: FaultProxy, chai
     assert proxy.counts == {"eth_chainId": 1, "eth_getBlockByNumber": 1, "eth_nonsense": 1}
     assert proxy.total_sends == 0
     digest = send(proxy, raw(signer, fee=20))
-    assert chain.rpc.request("eth_getTransactionReceipt", [digest])["status"] == "0x1"
+    assert wait_for_receipt(chain.rpc, digest).succeeded
     assert (proxy.total_sends, proxy.sent[0].hash, proxy.sent[0].sender) == (1, digest, signer.address.lower())
 
 
-def test_replacements_follow_the_rule_of_geth(proxy: FaultProxy, signer: LocalAccount) -> None:
+def test_replacements_follow_the_rule_of_geth(proxy: FaultProxy, chain: Anvil, signer: LocalAccount) -> None:
     proxy.sends = Sends.HOLD
     first = send(proxy, raw(signer, fee=100, tip=10))
     assert first.startswith("0x")
@@ -78,6 +79,7 @@ def test_replacements_follow_the_rule_of_geth(proxy: FaultProxy, signer: LocalAc
     assert second.startswith("0x")
     assert second != first
     assert [answer["result"] for answer in proxy.release()] == [second]
+    wait_for_receipt(chain.rpc, second)
     assert send(proxy, raw(signer, fee=200, tip=20)) == "nonce too low: next nonce 1, tx nonce 0"
 
 
@@ -108,7 +110,7 @@ def test_transactions_can_be_dropped_refused_or_unanswered(
     proxy.lose_answers = 1
     with pytest.raises(NodeUnavailable):
         send(proxy, raw(signer, fee=50))
-    assert chain.rpc.request("eth_getTransactionReceipt", [digest])["status"] == "0x1"
+    assert wait_for_receipt(chain.rpc, digest).succeeded
 
 
 def test_a_lagging_node_does_not_know_the_latest_blocks(proxy: FaultProxy, chain: Anvil) -> None:
