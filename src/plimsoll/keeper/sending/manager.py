@@ -16,14 +16,13 @@ from plimsoll.keeper.node.errors import NoProviderError
 from plimsoll.keeper.node.headers import Header
 from plimsoll.keeper.sending.adopt import adopt
 from plimsoll.keeper.sending.confirm import find_receipts, read_state
-from plimsoll.keeper.sending.desk import Desk, Report, gap_intent, silent
-from plimsoll.keeper.sending.fees import Fees, raised
+from plimsoll.keeper.sending.course import Course
+from plimsoll.keeper.sending.desk import Desk, Report, silent
 from plimsoll.keeper.sending.fleet import Fleet
 from plimsoll.keeper.sending.guards import HOUR, Guards
 from plimsoll.keeper.sending.intent import InFlight, Intent, Outcome, Result, Settled
-from plimsoll.keeper.sending.lanes import Lane, LaneError, Slot
+from plimsoll.keeper.sending.lanes import LaneError
 from plimsoll.keeper.sending.options import SendingOptions
-from plimsoll.keeper.sending.policy import Cancel, Keep, Raise, Situation, cancel_limit, cancel_offer, next_step
 from plimsoll.keeper.sending.ports import Fence, JournalPort, Node, Signer
 from plimsoll.keeper.sending.routes import Routes
 from plimsoll.keeper.sending.settle import Settler
@@ -66,7 +65,8 @@ class TransactionManager:
         self._report = report
         self._desk = Desk(journal, fence, routes, report)
         self._fleet = Fleet(node, journal, self._desk, signers, self.options, report)
-        self._settler = Settler(self._fleet, self._desk, node, errors)
+        self._settler = Settler(self._fleet, self._desk, node, errors, report)
+        self._course = Course(self._fleet, self._settler, report)
         self._ring: dict[int, Header] = {}
         self._missing: dict[tuple[str, int], int] = {}
         self._lock = asyncio.Lock()
@@ -94,6 +94,12 @@ class TransactionManager:
     def balances(self) -> dict[str, int]:
         """Wei, by sender, at the last block that could be read."""
         return {sender: state.balance for sender, state in self._fleet.states.items()}
+
+    @property
+    def tip(self) -> int:
+        """Wei per gas that the node proposed as tip at the last block, or the one of the options."""
+        fixed = self.options.fees.tip
+        return self._fleet.tip if fixed is None else fixed
 
     def in_flight(self) -> list[InFlight]:
         """What is under way, by sender and nonce."""
@@ -154,8 +160,8 @@ class TransactionManager:
                     self._report("foreign", {"sender": lane.sender, "nonce": lane.next_nonce(), "pending": pending})
                     lane.floor = pending
             settled = await self._confirm(header)
-            settled += await self._steps(again=True)
-            await self._fill_gaps()
+            settled += await self._course.steps(again=True)
+            await self._course.fill_gaps()
             return settled
 
     async def submit(self, intent: Intent) -> Outcome:
@@ -183,9 +189,10 @@ class TransactionManager:
             answer = await self._fleet.hand_over(attempt)
             async with self._lock:
                 outcome = await self._fleet.take(berth.lane, attempt, answer)
+            if outcome is None or not outcome.under_way:
+                self.guards.excused(intent.job)
             if outcome is not None:
                 return replace(outcome, valuation=valuation)
-        self.guards.excused(intent.job)
         return Outcome(intent.key, Result.REFUSED, "no node takes it, whatever it pays", trace=intent.trace)
 
     async def on_block(self, header: Header) -> list[Settled]:
@@ -205,8 +212,8 @@ class TransactionManager:
                 if self.options.dry_run:
                     return []
                 settled = await self._confirm(header)
-                settled += await self._steps()
-                await self._fill_gaps()
+                settled += await self._course.steps()
+                await self._course.fill_gaps()
             except UNREADABLE as error:
                 self._report("unread", {"block": header.number, "error": str(error)})
                 return []
@@ -240,12 +247,12 @@ class TransactionManager:
             for lane in self._fleet.lanes.values():
                 for slot in lane.open:
                     if any(attempt.entry == entry for attempt in slot.attempts):
-                        fees = self._cancel_fees(lane, slot.nonce)
+                        fees = self._course.cancel_fees(lane, slot.nonce)
                         if fees is None:
                             key = slot.live.intent.key
                             return Outcome(key, Result.BLOCKED, "cancelling it would cost more than the ceiling")
                         self._fleet.withdrawn.add(slot.live.intent.key)
-                        return await self._replace(lane, slot, fees, cancels=True)
+                        return await self._course.replace(lane, slot, fees, cancels=True)
         return None
 
     async def close(self) -> None:
@@ -281,6 +288,8 @@ class TransactionManager:
             lane = self._fleet.lanes[sender]
             lane.advance(state.nonce)
             lane.floor = max(state.nonce, min(lane.floor, state.pending))
+            for nonce in [nonce for nonce in lane.outbid if lane.slot(nonce) is None]:
+                del lane.outbid[nonce]
 
     async def _confirm(self, header: Header) -> list[Settled]:
         """Closes the slots whose nonces the chain has used."""
@@ -300,85 +309,7 @@ class TransactionManager:
                     self._report("foreign", {"sender": lane.sender, "nonce": found.slot.nonce})
                     reason = f"nonce {found.slot.nonce} was used by a transaction that is not ours"
                     settled += self._settler.foreign(lane, found.slot, header.number, reason)
-        for one in settled:
-            self._told(one)
         return settled
-
-    async def _steps(self, *, again: bool = False) -> list[Settled]:
-        """What is done about each open slot; with `again` everything that is wanted is handed over again."""
-        settled: list[Settled] = []
-        work = []
-        for lane in self._fleet.lanes.values():
-            waiting = [slot for slot in lane.open if slot.nonce >= lane.nonce]
-            for place, slot in enumerate(waiting):
-                if slot.live.entry in self._fleet.in_hand:
-                    continue
-                wanted = self._fleet.is_wanted(slot)
-                if not wanted and not any(attempt.sent for attempt in slot.attempts):
-                    settled += self._settler.unsent(lane, slot, "it could not be handed over in time")
-                    continue
-                work.append(self._step(lane, slot, wanted, place == 0, place + 1 < len(waiting), again))
-        for one in settled:
-            self._told(one)
-        await asyncio.gather(*work)
-        return settled
-
-    async def _step(self, lane: Lane, slot: Slot, wanted: bool, first: bool, blocks: bool, again: bool) -> None:
-        fleet, intent = self._fleet, slot.live.intent
-        floor = lane.to_beat(slot.nonce)
-        assert floor is not None, "an open slot has fees"
-        offered = max(slot.live.block, lane.outbid.get(slot.nonce, (floor, 0))[1])
-        now = Situation(
-            fleet.head.number,
-            fleet.next_base_fee,
-            fleet.tip,
-            floor,
-            offered,
-            fleet.terms(intent),
-            wanted,
-            first,
-            blocks,
-            intent.urgent,
-        )
-        step = next_step(slot, now, self.options.fees, self.options.patience)
-        if isinstance(step, Raise | Cancel):
-            await self._replace(lane, slot, step.fees, cancels=isinstance(step, Cancel) or slot.live.cancels)
-        elif not isinstance(step, Keep) or (again and wanted):
-            turn = (fleet.head.number - slot.live.block) // max(self.options.patience.replace_after, 1)
-            answer = await fleet.hand_over(slot.live, turn)
-            await fleet.take(lane, slot.live, answer)
-
-    async def _replace(self, lane: Lane, slot: Slot, fees: Fees, *, cancels: bool) -> Outcome | None:
-        intent = slot.live.intent
-        self._report(
-            "cancelling" if cancels else "raising",
-            {
-                "intent": intent.key,
-                "trace": intent.trace,
-                "nonce": slot.nonce,
-                "max_fee": fees.max_fee,
-                "tip": fees.tip,
-            },
-        )
-        attempt = await self._fleet.sign(lane, intent, slot.nonce, fees, cancels=cancels)
-        answer = await self._fleet.hand_over(attempt, len(slot.attempts))
-        return await self._fleet.take(lane, attempt, answer)
-
-    async def _fill_gaps(self) -> None:
-        """Free nonces below taken ones are taken by transfers of nothing, or what is behind them could never land."""
-        for lane in self._fleet.lanes.values():
-            for nonce in lane.gaps():
-                fees = self._cancel_fees(lane, nonce)
-                if fees is None:
-                    continue
-                self._report("gap", {"sender": lane.sender, "nonce": nonce})
-                attempt = await self._fleet.sign(lane, gap_intent(lane.sender, nonce), nonce, fees, cancels=True)
-                await self._fleet.take(lane, attempt, await self._fleet.hand_over(attempt))
-
-    def _cancel_fees(self, lane: Lane, nonce: int) -> Fees | None:
-        policy = self.options.fees
-        fresh, floor = cancel_offer(self._fleet.next_base_fee, self._fleet.tip, policy), lane.to_beat(nonce)
-        return fresh if floor is None else raised(floor, fresh, cancel_limit(policy))
 
     async def _roll_back(self, to: int) -> list[str]:
         for number in [number for number in self._ring if number > to]:
@@ -403,20 +334,3 @@ class TransactionManager:
             for attempt, answer in zip(again, answers, strict=True):
                 await self._fleet.take(lane, attempt, answer)
         return keys
-
-    def _told(self, settled: Settled) -> None:
-        self._report(
-            settled.settlement.value,
-            {
-                "intent": settled.intent.key,
-                "job": settled.intent.job,
-                "trace": settled.intent.trace,
-                "nonce": settled.nonce,
-                "tx": settled.tx_hash,
-                "block": settled.block,
-                "gas": settled.gas_used,
-                "cost": settled.cost_wei,
-                "cause": settled.cause,
-                "reason": settled.reason,
-            },
-        )
