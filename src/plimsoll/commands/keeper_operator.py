@@ -167,29 +167,18 @@ def simulate_command(
     Works on a database of its own beside the keeper's, and may run while the keeper does.
     """
     with one_line():
-        config = configured(
-            config_file,
-            network,
-            rpc,
-            db,
-            key__keystore=keystore,
-            key__watch=watch,
-            dry_run="true",
-            server__enabled="no",
-        )
+        keys = {"key__keystore": keystore, "key__watch": watch}
+        config = configured(config_file, network, rpc, db, dry_run="true", server__enabled="no", **keys)
         environment = dict(os.environ)
         telemetry = Telemetry()
         lines: list[str] = []
         log = make_log(config, telemetry, lines.append)
-        found = _book(config)
         sender = find_identity(connect(config.node.providers[0]), config, environment, log.redactor).address
-        beside = database_path(config, found.network, sender)
-        if "://" not in beside:
-            beside += ".simulate"
-            config = configured(
-                config_file, network, rpc, beside, key__keystore=keystore, key__watch=watch, dry_run="true",
-                server__enabled="no",
-            )  # fmt: skip
+        where = database_path(config, _book(config).network, sender)
+        if "://" not in where:
+            # The keeper's own file may be in use.
+            beside = config.database.model_copy(update={"url": f"{where}.simulate"})
+            config = config.model_copy(update={"database": beside})
         service = assemble(config, log, telemetry, environment)
         passed = asyncio.run(host(service, config, log, telemetry, once=True))
         if as_json:

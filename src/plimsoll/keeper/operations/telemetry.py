@@ -13,7 +13,9 @@ from contextlib import contextmanager
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
 from plimsoll.keeper.operations.gauges import StatusCollector
+from plimsoll.keeper.operations.sections import JOBS
 from plimsoll.keeper.operations.status import KeeperStatus
+from plimsoll.keeper.sending.simulate import Cause
 
 __all__ = ["CONTENT_TYPE", "PREFIX", "Telemetry"]
 
@@ -23,11 +25,14 @@ FAST = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.
 SLOW = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 BLOCKS = (1, 2, 3, 5, 8, 13, 21, 34, 55)
 WEI = 10**18
-GWEI = 10**9
+LEVELS = ("INFO", "WARN", "ERROR")
+RESYNCS = ("gap", "deep reorg", "foreign", "corrupt")
 
 
 class Telemetry:
     """Counters and histograms of one keeper in a registry of its own.
+
+    What alerts look at is there from the start with 0: an increase from nothing would not be seen.
 
     :param clock: seconds, monotonic.
     """
@@ -72,7 +77,8 @@ class Telemetry:
         self._audited = self._counter("audited_accounts", "Accounts compared with the chain")
         self._mismatches = self._counter("audit_mismatches", "Accounts that differed from the chain")
         self._lease_lost = self._counter("lease_losses", "Leases that were lost")
-        self._log_errors = self._counter("log_lines", "Lines of the log", "level")
+        self._lines = self._counter("log_lines", "Lines of the log", "level")
+        self._begin()
 
     # ── the pass ───────────────────────────────────────────────────────────
 
@@ -130,7 +136,7 @@ class Telemetry:
         self._decisions.labels(job, outcome).inc()
 
     def simulated(self, job: str, outcome: str, seconds: float) -> None:
-        """A simulation: passed, lost race, stale mirror, price moved, our bug, node."""
+        """A simulation: passed, a `sending.simulate.Cause`, or node."""
         self._simulations.labels(job, outcome).inc()
         self._simulate_seconds.observe(seconds)
 
@@ -165,7 +171,7 @@ class Telemetry:
         self._pay(job, gas_used, cost_wei)
 
     def reverted(self, job: str, cause: str, gas_used: int, cost_wei: int) -> None:
-        """Mined and reverted: lost race, stale mirror, price moved, our bug."""
+        """Mined and reverted, by whose doing (`sending.simulate.Cause`)."""
         self._final.labels(job, f"reverted: {cause}").inc()
         self._pay(job, gas_used, cost_wei)
 
@@ -198,7 +204,7 @@ class Telemetry:
 
     def line(self, level: str) -> None:
         """A line was logged at INFO, WARN or ERROR."""
-        self._log_errors.labels(level).inc()
+        self._lines.labels(level).inc()
 
     # ── output ─────────────────────────────────────────────────────────────
 
@@ -218,6 +224,18 @@ class Telemetry:
     def exposition(self) -> bytes:
         """Everything in the text format of Prometheus."""
         return generate_latest(self.registry)
+
+    def _begin(self) -> None:
+        for level in LEVELS:
+            self._lines.labels(level)
+        for reason in RESYNCS:
+            self._resyncs.labels(reason)
+        for job in JOBS:
+            self._job_failures.labels(job)
+            self._breaker_trips.labels(job)
+            self._gas_cost.labels(job)
+            for outcome in ("landed", *(f"reverted: {cause}" for cause in Cause)):
+                self._final.labels(job, outcome)
 
     def _pay(self, job: str, gas_used: int, cost_wei: int) -> None:
         self._gas.labels(job).inc(gas_used)
