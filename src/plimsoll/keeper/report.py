@@ -94,8 +94,8 @@ class TickReport:
         return total
 
 
-def count(report: TickReport, action: Action, receipt: Receipt, keeper_accounts: frozenset[bytes]) -> None:
-    """Adds what a mined transaction did."""
+def count(report: TickReport, action: Action | None, receipt: Receipt, keeper_accounts: frozenset[bytes]) -> None:
+    """Adds what a mined transaction did; without its action, what only that tells (fees of orders) stays out."""
     report.gas_used += receipt.gas_used
     report.gas_cost += receipt.gas_used * receipt.effective_gas_price
     if not receipt.succeeded:

@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from plimsoll.keeper.actions import Action, PushPrices, Wait
+from plimsoll.keeper.book.exact import confirm
 from plimsoll.keeper.book.observations import Observations
 from plimsoll.keeper.book.records import pool_of
+from plimsoll.keeper.book.search import Search
 from plimsoll.keeper.decide import Health
 from plimsoll.keeper.jobs.base import Moment
 from plimsoll.keeper.jobs.price_source import PriceSource, Update
@@ -33,8 +35,13 @@ class Prices:
     name = "prices"
 
     def __init__(
-        self, source: PriceSource, feeds: Mapping[int, bytes], max_uncertainty: Mapping[int, int] | None = None
+        self,
+        source: PriceSource,
+        feeds: Mapping[int, bytes],
+        search: Search,
+        max_uncertainty: Mapping[int, int] | None = None,
     ) -> None:
+        self._search = search
         self._source = source
         self._feeds = dict(feeds)
         self._max_uncertainty = dict(max_uncertainty or {})
@@ -51,13 +58,14 @@ class Prices:
             assets[update.asset] = with_update(assets[update.asset], update, most)
         later = Observations(max(seen.time, *(update.publish_time for update in updates)), assets)
         mirror = moment.mirror
-        found = mirror.confirm(mirror.candidate_accounts(later), later)
-        now = {one.account: one for one in mirror.confirm([one.account for one in found], seen)}
+        rows = self._search.candidates(later)
+        found = confirm(mirror, mirror.ids(rows.tolist()), later)
+        now = {one.account: one for one in confirm(mirror, [one.account for one in found], seen)}
         flipped = [
             one
             for one in found
-            if one.equity < one.required
-            and now[one.account].equity >= now[one.account].required
+            if one.below
+            and not now[one.account].below
             and not one.on_sale
             and one.newest > one.last_check
             and ("account", one.account) not in moment.busy
