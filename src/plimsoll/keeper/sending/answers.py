@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from plimsoll.chain.errors import NodeUnavailable, RpcError
+from plimsoll.keeper.node.errors import NoProviderError
 
 __all__ = ["Answer", "Verdict", "classify", "combine"]
 
@@ -85,6 +86,8 @@ def classify(outcome: object) -> Answer:
     """
     if isinstance(outcome, NodeUnavailable):
         return Answer(Verdict.UNKNOWN if outcome.sent else Verdict.UNREACHED, outcome.reason)
+    if isinstance(outcome, NoProviderError):
+        return Answer(Verdict.UNREACHED, str(outcome))
     if isinstance(outcome, RpcError):
         words = outcome.message.lower()
         for verdict, parts in WORDS:

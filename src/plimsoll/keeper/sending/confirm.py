@@ -86,13 +86,20 @@ async def read_state(node: Node, senders: Sequence[str], header: Header) -> tupl
 async def find_receipts(node: Node, lane: Lane, header: Header, ring: Mapping[int, str]) -> list[Found]:
     """For each open slot whose nonce the chain has used: the receipt of the transaction that did.
 
-    A receipt of a block that is not part of the followed chain counts as none.
+    A receipt of a block that is not part of the followed chain counts as none. The node proves that it knows the block
+    by telling its nonce again.
+
+    :raises RpcError: the node does not know the block.
     """
     used = [slot for slot in lane.open if slot.nonce < lane.nonce]
     hashes = [attempt.tx_hash for slot in used for attempt in slot.attempts]
     if not hashes:
         return []
-    answers = await node.batch([("eth_getTransactionReceipt", [tx_hash]) for tx_hash in hashes])
+    calls: list[tuple[str, Sequence[Any]]] = [("eth_getTransactionCount", [lane.sender, {"blockHash": header.hash}])]
+    calls += [("eth_getTransactionReceipt", [tx_hash]) for tx_hash in hashes]
+    count, *answers = await node.batch(calls)
+    if isinstance(count, RpcError):
+        raise count
     receipts = {}
     for tx_hash, answer in zip(hashes, answers, strict=True):
         if isinstance(answer, RpcError):

@@ -14,7 +14,7 @@ from plimsoll.keeper.sending.guards import HOUR, Guards
 from plimsoll.keeper.sending.intent import Intent, Outcome, Result
 from plimsoll.keeper.sending.lanes import Attempt, Lane, Slot
 from plimsoll.keeper.sending.options import SendingOptions
-from plimsoll.keeper.sending.ports import JournalPort, Node, Signer
+from plimsoll.keeper.sending.ports import UNREADABLE, JournalPort, Node, Signer
 from plimsoll.keeper.sending.value import Objective, Terms, Valuation
 from plimsoll.units import PPM, mul_div_down
 
@@ -255,7 +255,7 @@ class Fleet:
         self._desk.mark(attempt, "abandoned")
         lane.drop(attempt.entry)
         if verdict is Verdict.REPLACEMENT_UNDERPRICED and alone:
-            pending = int(await self._node.request("eth_getTransactionCount", [lane.sender, "pending"]), 16)
+            pending = await self._pending(lane.sender)
             if pending > attempt.nonce:
                 self._report("foreign", {"sender": lane.sender, "nonce": attempt.nonce, "pending": pending})
                 lane.floor = max(lane.floor, pending)
@@ -268,13 +268,23 @@ class Fleet:
         self.guards.tried.note(intent.tries)
         return told(Result.REFUSED, answer.text)
 
+    async def _pending(self, sender: str) -> int:
+        """The next nonce with what the pool holds; 0 if it cannot be read."""
+        try:
+            return int(await self._node.request("eth_getTransactionCount", [sender, "pending"]), 16)
+        except UNREADABLE:
+            return 0
+
     async def _nonce_used(self, lane: Lane, attempt: Attempt, waiting: Outcome) -> Outcome | None:
         """A node says that a block used the nonce: by whom?"""
         slot = lane.slot(attempt.nonce)
         hashes = [one.tx_hash for one in slot.attempts] if slot is not None else []
         calls = [("eth_getTransactionCount", [lane.sender, "latest"])]
         calls += [("eth_getTransactionReceipt", [tx_hash]) for tx_hash in hashes]
-        count, *receipts = await self._node.batch(calls)
+        try:
+            count, *receipts = await self._node.batch(calls)
+        except UNREADABLE:
+            return waiting
         if isinstance(count, Exception) or int(count, 16) <= attempt.nonce or any(receipts):
             # The node contradicts itself, or one of ours landed: the blocks will tell.
             return waiting

@@ -10,9 +10,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from plimsoll.chain.errors import NodeUnavailable, RpcError
 from plimsoll.chain.receipt import ErrorRegistry
-from plimsoll.keeper.node.errors import NoProviderError
 from plimsoll.keeper.node.headers import Header
 from plimsoll.keeper.sending.adopt import adopt
 from plimsoll.keeper.sending.confirm import find_receipts, read_state
@@ -23,7 +21,7 @@ from plimsoll.keeper.sending.guards import HOUR, Guards
 from plimsoll.keeper.sending.intent import InFlight, Intent, Outcome, Result, Settled
 from plimsoll.keeper.sending.lanes import LaneError
 from plimsoll.keeper.sending.options import SendingOptions
-from plimsoll.keeper.sending.ports import Fence, JournalPort, Node, Signer
+from plimsoll.keeper.sending.ports import UNREADABLE, Fence, JournalPort, Node, Signer
 from plimsoll.keeper.sending.routes import Routes
 from plimsoll.keeper.sending.settle import Settler
 
@@ -33,7 +31,6 @@ TRIES = 4
 """How often one intent is signed anew when nonces turn out to be used, or fees too low."""
 MISSING_LOOKS = 2
 """Blocks in a row in which none of our receipts is found before a used nonce counts as not ours."""
-UNREADABLE = (RpcError, NodeUnavailable, NoProviderError)
 
 
 class TransactionManager:
@@ -159,7 +156,8 @@ class TransactionManager:
                 if pending > lane.next_nonce():
                     self._report("foreign", {"sender": lane.sender, "nonce": lane.next_nonce(), "pending": pending})
                     lane.floor = pending
-            settled = await self._confirm(header)
+            settled: list[Settled] = []
+            await self._confirm(header, settled)
             settled += await self._course.steps(again=True)
             await self._course.fill_gaps()
             return settled
@@ -204,6 +202,7 @@ class TransactionManager:
         :raises LeaseLostError: another process leads.
         :raises LaneError: it does not follow the block before; a reorganisation must be told by `on_reorg` first.
         """
+        settled: list[Settled] = []
         async with self._lock:
             self._check_order(header)
             self._enter(header)
@@ -211,12 +210,11 @@ class TransactionManager:
                 await self._read(header)
                 if self.options.dry_run:
                     return []
-                settled = await self._confirm(header)
+                await self._confirm(header, settled)
                 settled += await self._course.steps()
                 await self._course.fill_gaps()
             except UNREADABLE as error:
                 self._report("unread", {"block": header.number, "error": str(error)})
-                return []
         return settled
 
     async def on_reorg(self, to: int) -> list[str]:
@@ -291,9 +289,8 @@ class TransactionManager:
             for nonce in [nonce for nonce in lane.outbid if lane.slot(nonce) is None]:
                 del lane.outbid[nonce]
 
-    async def _confirm(self, header: Header) -> list[Settled]:
-        """Closes the slots whose nonces the chain has used."""
-        settled: list[Settled] = []
+    async def _confirm(self, header: Header, settled: list[Settled]) -> None:
+        """Closes the slots whose nonces the chain has used, and adds what became of them."""
         hashes = {number: known.hash for number, known in self._ring.items()}
         for lane in self._fleet.lanes.values():
             for found in await find_receipts(self._node, lane, header, hashes):
@@ -309,7 +306,6 @@ class TransactionManager:
                     self._report("foreign", {"sender": lane.sender, "nonce": found.slot.nonce})
                     reason = f"nonce {found.slot.nonce} was used by a transaction that is not ours"
                     settled += self._settler.foreign(lane, found.slot, header.number, reason)
-        return settled
 
     async def _roll_back(self, to: int) -> list[str]:
         for number in [number for number in self._ring if number > to]:

@@ -6,11 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from plimsoll.chain.errors import NodeUnavailable, RpcError
+from plimsoll.keeper.node.errors import NoProviderError
 from plimsoll.keeper.sending.fees import Fees
 from plimsoll.keeper.storage.journal import JournalEntry
 from plimsoll.keeper.storage.lease import Lease
 
-__all__ = ["Fence", "JournalPort", "LeaseFence", "Node", "Signed", "Signer"]
+__all__ = ["UNREADABLE", "Fence", "JournalPort", "LeaseFence", "Node", "Signed", "Signer"]
+
+UNREADABLE = (RpcError, NodeUnavailable, NoProviderError)
+"""What a client raises when the chain cannot be read now."""
 
 
 class Node(Protocol):

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
-from plimsoll.chain.errors import NodeUnavailable, RpcError
 from plimsoll.keeper.errors import ConfigurationError
 from plimsoll.keeper.sending.answers import Answer, Verdict, classify, combine
-from plimsoll.keeper.sending.ports import Node
+from plimsoll.keeper.sending.ports import UNREADABLE, Node
 
 __all__ = ["MULTI", "PRIVATE", "PUBLIC", "Routes"]
 
@@ -72,5 +71,5 @@ class Routes:
 async def _hand_over(node: Node, raw: bytes) -> Answer:
     try:
         return classify(await node.request("eth_sendRawTransaction", ["0x" + raw.hex()]))
-    except (RpcError, NodeUnavailable) as error:
+    except UNREADABLE as error:
         return classify(error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from plimsoll.chain.errors import Revert, RpcError
 from plimsoll.chain.receipt import ErrorRegistry
 from plimsoll.keeper.sending.confirm import Receipt
-from plimsoll.keeper.sending.desk import Desk
+from plimsoll.keeper.sending.desk import Desk, Report
 from plimsoll.keeper.sending.fleet import Fleet
 from plimsoll.keeper.sending.intent import Settled, Settlement
 from plimsoll.keeper.sending.lanes import Attempt, Lane, Slot
@@ -19,7 +19,8 @@ __all__ = ["Settler"]
 class Settler:
     """Closes slots."""
 
-    def __init__(self, fleet: Fleet, desk: Desk, node: Node, errors: ErrorRegistry | None) -> None:
+    def __init__(self, fleet: Fleet, desk: Desk, node: Node, errors: ErrorRegistry | None, report: Report) -> None:
+        self._report = report
         self._fleet = fleet
         self._desk = desk
         self._node = node
@@ -63,7 +64,7 @@ class Settler:
                 )
             )
         self._forget(slot)
-        return told
+        return [self._tell(one) for one in told]
 
     def foreign(self, lane: Lane, slot: Slot, block: int, reason: str) -> list[Settled]:
         """A transaction that is not ours used the nonce."""
@@ -85,7 +86,7 @@ class Settler:
 
     def _abandoned(self, slot: Slot, block: int | None, reason: str) -> list[Settled]:
         return [
-            Settled(intent, Settlement.ABANDONED, slot.nonce, "", block, reason=reason)
+            self._tell(Settled(intent, Settlement.ABANDONED, slot.nonce, "", block, reason=reason))
             for intent in slot.intents.values()
         ]
 
@@ -123,3 +124,22 @@ class Settler:
         if receipt.gas_used >= intent.gas:
             return Cause.OUR_BUG, "it ran out of gas"
         return Cause.OUR_BUG, "on top of its block the same call succeeds"
+
+    def _tell(self, settled: Settled) -> Settled:
+        """Reports the end of an intent."""
+        self._report(
+            settled.settlement.value,
+            {
+                "intent": settled.intent.key,
+                "job": settled.intent.job,
+                "trace": settled.intent.trace,
+                "nonce": settled.nonce,
+                "tx": settled.tx_hash,
+                "block": settled.block,
+                "gas": settled.gas_used,
+                "cost": settled.cost_wei,
+                "cause": settled.cause,
+                "reason": settled.reason,
+            },
+        )
+        return settled
