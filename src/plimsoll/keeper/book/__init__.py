@@ -5,6 +5,7 @@ from plimsoll.keeper.book.exact import Confirmed, confirm, draft_of
 from plimsoll.keeper.book.mirror import Mirror
 from plimsoll.keeper.book.observations import Observations
 from plimsoll.keeper.book.records import Order, OrderKey, OrderRules, pool_of
+from plimsoll.keeper.book.search import Search, Standing
 
 __all__ = [
     "BookError",
@@ -14,6 +15,8 @@ __all__ = [
     "Order",
     "OrderKey",
     "OrderRules",
+    "Search",
+    "Standing",
     "confirm",
     "draft_of",
     "pool_of",

@@ -1,7 +1,8 @@
 """Accounts, and what they hold, in columns: exact words as bytes, beside them what the evaluation needs to find them.
 
 An account is a row; it keeps that row for ever. What it holds are its legs: a position in a market, a balance of a
-collateral. Legs of one account are a chain (`first`, `following`), in no order. Rows of legs are used again.
+collateral, its debt. Legs of one account are a chain (`first`, `following`), in no order. Rows of legs are used again.
+Floats serve the search for candidates and are written by it.
 """
 
 from __future__ import annotations
@@ -12,14 +13,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["COLLATERAL", "NONE", "AccountColumns", "Index", "LegColumns"]
+__all__ = ["COLLATERAL", "DEBT", "NONE", "AccountColumns", "Floats", "Index", "LegColumns"]
 
 Index = npt.NDArray[np.intp]
 """Rows."""
+Floats = npt.NDArray[np.float64]
 WORD = 32
 NONE = -1
 COLLATERAL = 64
 """Code of a leg: market index of a position, this + collateral index of a balance."""
+DEBT = 80
+"""Code of the leg that stands for negative cash."""
+POOL = slice(20, 22)
+"""Bytes of the pool in the id of an account."""
 LEAST = 1024
 
 
@@ -73,9 +79,19 @@ class _Grown:
 
 
 class AccountColumns(_Grown):
-    """`first` is the first leg of each account, `NONE` without any."""
+    """`first` is the first leg of each account, `NONE` without any; `pool` its pool.
+
+    Of the search: `base` is what counts beside the legs; `radius` how far prices may move against the account before it
+    is looked at; `mask` which cells it depends on; `cell` and `place` say where its threshold is, if it has one.
+    """
 
     first: npt.NDArray[np.int32]
+    pool: npt.NDArray[np.uint16]
+    base: Floats
+    radius: npt.NDArray[np.float32]
+    mask: npt.NDArray[np.uint64]
+    cell: npt.NDArray[np.int32]
+    place: npt.NDArray[np.int32]
 
     def __init__(self) -> None:
         super().__init__()
@@ -84,7 +100,15 @@ class AccountColumns(_Grown):
         self.reserve(LEAST)
 
     def _columns(self) -> dict[str, tuple[Any, Any]]:
-        return {"first": (np.int32, NONE)}
+        return {
+            "first": (np.int32, NONE),
+            "pool": (np.uint16, 0),
+            "base": (np.float64, 0.0),
+            "radius": (np.float32, np.inf),
+            "mask": (np.uint64, 0),
+            "cell": (np.int32, NONE),
+            "place": (np.int32, NONE),
+        }
 
     def _grew(self) -> None:
         self._first = self.first.data
@@ -98,6 +122,7 @@ class AccountColumns(_Grown):
                 self.reserve(row + 1)
             self.rows[account] = row
             self.ids.append(account)
+            self.pool[row] = int.from_bytes(account[POOL], "big")
             self.count = row + 1
         return row
 
@@ -116,16 +141,26 @@ class AccountColumns(_Grown):
         self.ids.extend(ids)
         self.rows.update(zip(ids, range(start, start + count), strict=True))
         self.words[start : start + count] = words
+        pools = np.frombuffer(b"".join([account[POOL] for account in ids]), ">u2")
+        self.pool[start : start + count] = pools
         self.count = start + count
 
 
 class LegColumns(_Grown):
-    """`account` is the row of a leg's account (`NONE`: the leg is free), `code` what it is, `following` the next leg of
-    the same account."""
+    """`account` is the row of a leg's account (0 when the leg is free), `code` what it is, `following` the next leg of
+    the same account.
+
+    Of the search: at the prices of its `cell` a leg is worth `fixed + size·X − demand·R`; all three are 0 when it is
+    free.
+    """
 
     account: npt.NDArray[np.int32]
     code: npt.NDArray[np.int16]
     following: npt.NDArray[np.int32]
+    cell: npt.NDArray[np.int32]
+    fixed: Floats
+    size: Floats
+    demand: Floats
 
     def __init__(self) -> None:
         super().__init__()
@@ -133,7 +168,15 @@ class LegColumns(_Grown):
         self.reserve(LEAST)
 
     def _columns(self) -> dict[str, tuple[Any, Any]]:
-        return {"account": (np.int32, NONE), "code": (np.int16, 0), "following": (np.int32, NONE)}
+        return {
+            "account": (np.int32, 0),
+            "code": (np.int16, 0),
+            "following": (np.int32, NONE),
+            "cell": (np.int32, 0),
+            "fixed": (np.float64, 0.0),
+            "size": (np.float64, 0.0),
+            "demand": (np.float64, 0.0),
+        }
 
     def _grew(self) -> None:
         self._account, self._code = self.account.data, self.code.data
@@ -186,7 +229,8 @@ class LegColumns(_Grown):
             accounts.set_head(row, self._following[leg])
         else:
             self._following[before] = self._following[leg]
-        self._account[leg] = NONE
+        self._account[leg] = 0
+        self.fixed[leg] = self.size[leg] = self.demand[leg] = 0.0
         self.free.append(leg)
 
     def load(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from plimsoll.keeper.book.columns import COLLATERAL
+from plimsoll.keeper.book.columns import COLLATERAL, DEBT
 from plimsoll.keeper.book.errors import BookError
 from plimsoll.keeper.book.mirror import Mirror
 from plimsoll.keeper.book.observations import Observations
@@ -128,7 +128,8 @@ def _fetch(mirror: Mirror, d: Draft, account: bytes, number: int) -> Account:
     for code, leg in mirror.legs.of(mirror.accounts, row):
         word = int.from_bytes(mirror.legs.word(leg), "big")
         if code >= COLLATERAL:
-            collateral[number, code - COLLATERAL] = word
+            if code != DEBT:
+                collateral[number, code - COLLATERAL] = word
             continue
         shares, entry = word & SHARES, word >> 104 & ENTRY
         positions[number, code] = Position(

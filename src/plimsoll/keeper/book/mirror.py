@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
-from plimsoll.keeper.book.columns import COLLATERAL, AccountColumns, LegColumns
+from plimsoll.keeper.book.columns import COLLATERAL, DEBT, AccountColumns, LegColumns
 from plimsoll.keeper.book.errors import BookError
 from plimsoll.keeper.book.records import Order
 from plimsoll.keeper.book.registry import Registry
@@ -26,6 +27,8 @@ NOTHING = bytes(32)
 ACCOUNT, POSITION, BALANCE = int(Kind.ACCOUNT), int(Kind.POSITION), int(Kind.COLLATERAL)
 VERSION = slice(5, 9)
 """Bytes of the version in an account word."""
+SIGN, CASH = 18, slice(18, 32)
+"""Byte that holds the sign of the cash in an account word, and bytes of the cash."""
 
 
 class Mirror(Registry):
@@ -37,6 +40,8 @@ class Mirror(Registry):
         self.legs = LegColumns()
         self.changed: set[int] = set()
         """Rows of accounts that changed since they were last evaluated; the evaluator empties it."""
+        self.fresh = False
+        """Whether all accounts are new to the evaluator; it takes this back."""
         self.revision = 0
         """Grows with every change."""
 
@@ -66,19 +71,18 @@ class Mirror(Registry):
                 balances.append((key, value))
             else:
                 self.put(kind, key, value)
-        self.accounts.load(ids, np.frombuffer(b"".join(words), np.uint8).reshape(-1, 32))
+        self.accounts.load(ids, _stack(words))
+        # What accounts owe is a leg like what they hold.
+        debts = [(account, _debt(word)) for account, word in zip(ids, words, strict=True) if word[SIGN] & 0x80]
         del ids, words
         row = self.accounts.row
-        count = len(keys) + len(balances)
-        owners = np.fromiter(
-            (row(key[:32]) for part in (keys, (b[0] for b in balances)) for key in part), np.int32, count
-        )
-        codes = np.fromiter(
-            (*(key[32] for key in keys), *(COLLATERAL + key[32] for key, _ in balances)), np.int16, count
-        )
-        held += [value for _, value in balances]
-        self.legs.load(self.accounts, owners, codes, np.frombuffer(b"".join(held), np.uint8).reshape(-1, 32))
+        parts = ((keys, 0), ([key for key, _ in balances], COLLATERAL))
+        owners = [row(key[:32]) for part, _ in parts for key in part] + [row(account) for account, _ in debts]
+        codes = [base + key[32] for part, base in parts for key in part] + [DEBT] * len(debts)
+        held += [value for _, value in (*balances, *debts)]
+        self.legs.load(self.accounts, np.array(owners, np.int32), np.array(codes, np.int16), _stack(held))
         self.changed.clear()
+        self.fresh = True
 
     def apply(self, rows: Sequence[Row]) -> None:
         """Takes the rows of the next block, in the order of its logs.
@@ -101,7 +105,13 @@ class Mirror(Registry):
                 changed.add(row)
                 if checked:
                     self._check_version(key, row, value)
-                accounts.set_word(row, NOTHING if value is None else value)
+                if value is None:
+                    value = NOTHING
+                if value[SIGN] & 0x80:
+                    legs.put(accounts, row, DEBT, _debt(value))
+                elif accounts.word(row)[SIGN] & 0x80:
+                    legs.drop(accounts, row, DEBT)
+                accounts.set_word(row, value)
             elif kind in (POSITION, BALANCE):
                 row = accounts.row(key[:32])
                 changed.add(row)
@@ -144,7 +154,8 @@ class Mirror(Registry):
         if row is None:
             return []
         word = self.legs.word
-        return [(code, int.from_bytes(word(leg), "big")) for code, leg in self.legs.of(self.accounts, row)]
+        held = self.legs.of(self.accounts, row)
+        return [(code, int.from_bytes(word(leg), "big")) for code, leg in held if code != DEBT]
 
     def queues(self) -> list[list[Order]]:
         """Pending orders by account and market, each queue in the order of execution."""
@@ -168,6 +179,8 @@ class Mirror(Registry):
             if word != NOTHING:
                 yield ACCOUNT, account, word
             for code, leg in legs.of(accounts, row):
+                if code == DEBT:
+                    continue
                 kind, index = (POSITION, code) if code < COLLATERAL else (BALANCE, code - COLLATERAL)
                 yield kind, account + bytes([index]), legs.word(leg)
 
@@ -177,3 +190,12 @@ class Mirror(Registry):
         found |= {one.terms.asset for one in self.collaterals.values()}
         found |= {terms.liquidation.gas_asset for terms in self.pool_terms.values()}
         return found - {0}
+
+
+def _debt(word: bytes) -> bytes:
+    """Scaled debt of an account word with negative cash, as a word."""
+    return ((1 << 112) - int.from_bytes(word[CASH], "big")).to_bytes(32, "big")
+
+
+def _stack(words: Sequence[bytes]) -> npt.NDArray[np.uint8]:
+    return np.frombuffer(b"".join(words), np.uint8).reshape(-1, 32)
