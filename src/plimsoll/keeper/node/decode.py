@@ -84,6 +84,10 @@ class Decoder:
                 else:
                     self._money[key] = value[:32]
 
+    def forget(self) -> None:
+        """Begins anew."""
+        self._money.clear()
+
     def rows(self, logs: Iterable[RawLog]) -> list[Row]:
         """Rows of logs in their order; changes nothing here.
 
