@@ -193,12 +193,13 @@ class TransactionManager:
                 return replace(outcome, valuation=valuation)
         return Outcome(intent.key, Result.REFUSED, "no node takes it, whatever it pays", trace=intent.trace)
 
-    async def on_block(self, header: Header) -> list[Settled]:
+    async def on_block(self, header: Header, *, act: bool = True) -> list[Settled]:
         """A new block, in order and without gaps apart from start. Finds what landed, and for what did not decides
         whether to wait, pay more, cancel or hand it over again.
 
         A node that cannot be read now is reported as `unread` and asked again with the next block.
 
+        :param act: False for a block that is known not to be the last: only what landed is looked at.
         :raises LeaseLostError: another process leads.
         :raises LaneError: it does not follow the block before; a reorganisation must be told by `on_reorg` first.
         """
@@ -211,8 +212,9 @@ class TransactionManager:
                 if self.options.dry_run:
                     return []
                 await self._confirm(header, settled)
-                settled += await self._course.steps()
-                await self._course.fill_gaps()
+                if act:
+                    settled += await self._course.steps()
+                    await self._course.fill_gaps()
             except UNREADABLE as error:
                 self._report("unread", {"block": header.number, "error": str(error)})
         return settled

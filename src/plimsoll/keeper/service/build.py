@@ -44,13 +44,14 @@ from plimsoll.keeper.service.nodes import Nodes
 from plimsoll.keeper.service.passes import Passes
 from plimsoll.keeper.service.prices import PriceGate
 from plimsoll.keeper.service.service import KeeperService, Parts
+from plimsoll.keeper.service.sink import MirrorSink
 from plimsoll.keeper.storage.opening import open_repository
 from plimsoll.keeper.target import Target
 
 __all__ = ["build", "process_name"]
 
 
-QUIET = frozenset({"handed over", "closed"})
+QUIET = frozenset({"handed over", "closed", "landed"})
 """Steps of transactions that are told elsewhere already."""
 LOUD = frozenset({"foreign", "unread", "gap"})
 
@@ -96,7 +97,9 @@ def build(
         search = Search(mirror)
         house, book = target.clearinghouse, target.order_book
         decoder = Decoder((house.address, house.abi), (book.address, book.abi), owners=[who.address])
-        follower = Follower(nodes.client, repository, decoder, first_block=target.first_block, sink=mirror)
+        follower = Follower(
+            nodes.client, repository, decoder, first_block=target.first_block, sink=MirrorSink(mirror, search)
+        )
         chain = Chain(nodes.client, target)
         manager = TransactionManager(
             nodes.client,

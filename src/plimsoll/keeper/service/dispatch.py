@@ -22,6 +22,7 @@ from plimsoll.keeper.decide import Health
 from plimsoll.keeper.jobs.base import Moment
 from plimsoll.keeper.jobs.price_source import as_hint
 from plimsoll.keeper.log import show_account
+from plimsoll.keeper.node.headers import Header
 from plimsoll.keeper.operations.log import DecisionLog
 from plimsoll.keeper.operations.ports import Decision, Term, decision_id
 from plimsoll.keeper.operations.telemetry import Telemetry
@@ -30,7 +31,7 @@ from plimsoll.keeper.sending.intent import Intent, Outcome, Result
 from plimsoll.keeper.sending.simulate import Call, Dropped, Fitted, Simulated, Simulator, cause_of, fit
 from plimsoll.keeper.service.calls import CallData, Calls, show_order
 from plimsoll.keeper.service.names import digest, name_of, show_key
-from plimsoll.units import WAD, div_up, mul_div_down
+from plimsoll.units import PPM, WAD, div_up, mul_div_down, mul_div_up
 
 __all__ = ["Dispatcher", "Manager"]
 
@@ -38,6 +39,9 @@ ENDED = frozenset({0, 1, 2})
 """Codes of orders that came to an end: filled, cancelled, expired."""
 ACTED = frozenset({1, 2, 3, 4})
 """Codes of accounts that something was done about: partial, full, sale started, bad debt."""
+GAS_RESERVE_PPM = 1_350_000
+"""Gas that a transaction is given for what its simulation used: state may have moved when it is mined."""
+GAS_RESERVE = 150_000
 ORDER_LAPSES = 60
 """Seconds after its simulation in which a batch of orders must land; later its price window has passed."""
 ROUND_HINT = 64
@@ -88,6 +92,14 @@ class Dispatcher:
         self.poisons: dict[bytes, tuple[int, int]] = {}
         """Accounts whose liquidation reverted alone: version and newest price at which it did."""
         self.blocked = ""
+
+    async def begin(self, head: Header) -> None:
+        """Finds out how the node simulates best.
+
+        :raises NodeUnavailable: it does not answer.
+        """
+        way = await self._simulator.probe(head.hash)
+        self._log.info("simulation", f"the node simulates by {way.value}")
 
     async def carry_out(self, job: str, actions: Sequence[Action], moment: Moment) -> list[Decision]:
         """One decision after the other; what is blocked ends the job for this pass.
@@ -276,12 +288,16 @@ class Dispatcher:
         names = frozenset(name_of(key) for key in action.keys)
         key = f"{call.event}:{digest([*names, *marks, call.data.hex()])}"
         trace = decision_id(job, key)
+        gas = call.gas
+        if simulated.gas_used is not None:
+            # A limit far above the need would keep other transactions out of the block.
+            gas = min(gas, mul_div_up(simulated.gas_used, GAS_RESERVE_PPM, PPM) + GAS_RESERVE)
         intent = Intent(
             key=key,
             job=job,
             to=call.contract.address,
             data=call.data,
-            gas=call.gas,
+            gas=gas,
             worth_wei=worth,
             expected_gas=simulated.gas_used,
             value_wei=call.value,

@@ -138,7 +138,8 @@ class Passes:
                 passed.logs += len(step.logs)
                 self._telemetry.block_taken(len(step.logs), len(step.rows), 0.0, 0.0)
                 if self._started:
-                    self.settled += await self.manager.on_block(step.header)
+                    last = step.header.number == head.number
+                    self.settled += await self.manager.on_block(step.header, act=last)
             elif isinstance(step, ChunkTaken):
                 passed.blocks += step.blocks
                 passed.logs += step.logs
@@ -159,6 +160,7 @@ class Passes:
             raise HeadMovedError(f"block {head.number} was not reached")
         if not self._started:
             self.settled += await self.manager.start(head)
+            await self.dispatcher.begin(head)
             self._started = True
         return passed
 
