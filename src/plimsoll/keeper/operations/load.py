@@ -179,7 +179,8 @@ def _unknown(tree: Tree, model: type[BaseModel], at: str, where: _Where) -> Iter
 def _nearest(key: str) -> str:
     known = known_keys()
     sections = sorted({name.rpartition(".")[0] for name in known} - {""} | {f"jobs.{job}" for job in JOBS})
-    close = difflib.get_close_matches(key, [*known, *sections], n=1, cutoff=0.6)
+    others = [name for name in (*known, *sections) if not key.startswith(f"{name}.")]
+    close = difflib.get_close_matches(key, others, n=1, cutoff=0.6)
     if not close:
         last = key.rpartition(".")[2]
         ends = {name.rpartition(".")[2]: name for name in reversed(known)}

@@ -10,6 +10,7 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from plimsoll.keeper.operations import figures
 from plimsoll.keeper.operations.ports import Decision, PassReport
@@ -58,7 +59,7 @@ def print_entries(found: Sequence[Mapping[str, Any]]) -> None:
     ):  # fmt: skip
         table.add_column(name, justify="right" if justify == "right" else "left", no_wrap=True)
     for one in found:
-        table.add_row(
+        cells = (
             str(one["entry"]),
             str(one["id"]),
             "cancel" if one["cancels"] else str(one["job"]),
@@ -70,6 +71,7 @@ def print_entries(found: Sequence[Mapping[str, Any]]) -> None:
             "–" if one["block"] is None else str(one["block"]),
             figures.short_hash(str(one["tx_hash"])),
         )
+        table.add_row(*(Text(cell) for cell in cells))
     _console().print(table if found else "the journal is empty")
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import cast
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
 
 from plimsoll.keeper.operations.gauges import StatusCollector
 from plimsoll.keeper.operations.sections import JOBS
@@ -25,6 +26,8 @@ FAST = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.
 SLOW = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 BLOCKS = (1, 2, 3, 5, 8, 13, 21, 34, 55)
 WEI = 10**18
+# Nobody asks when a counter began; the samples would double what is scraped.
+cast(Callable[[], None], disable_created_metrics)()
 LEVELS = ("INFO", "WARN", "ERROR")
 RESYNCS = ("gap", "deep reorg", "foreign", "corrupt")
 
@@ -32,7 +35,8 @@ RESYNCS = ("gap", "deep reorg", "foreign", "corrupt")
 class Telemetry:
     """Counters and histograms of one keeper in a registry of its own.
 
-    What alerts look at is there from the start with 0: an increase from nothing would not be seen.
+    What alerts look at is there from the start with 0: an increase from nothing would not be seen. The label of a job
+    is `task`: Prometheus keeps `job` and `instance` for itself.
 
     :param clock: seconds, monotonic.
     """
@@ -56,23 +60,23 @@ class Telemetry:
         self._evaluate_seconds = self._histogram("evaluate_seconds", "Finding candidates in the mirror", FAST, "scope")
         self._confirm_seconds = self._histogram("confirm_seconds", "Exact confirmation of the candidates", FAST)
         self._candidates = self._counter("candidates", "Accounts that were confirmed exactly", "verdict")
-        self._decisions = self._counter("decisions", "Decisions, by what came of them at once", "job", "outcome")
-        self._simulations = self._counter("simulations", "Simulated transactions", "job", "outcome")
+        self._decisions = self._counter("decisions", "Decisions, by what came of them at once", "task", "outcome")
+        self._simulations = self._counter("simulations", "Simulated transactions", "task", "outcome")
         self._simulate_seconds = self._histogram("simulate_seconds", "Simulation of one transaction", FAST)
-        self._sent = self._counter("transactions_sent", "Transactions handed over for the first time", "job", "route")
-        self._replaced = self._counter("transactions_replaced", "Transactions that were paid more", "job")
-        self._resent = self._counter("transactions_resent", "Transactions sent again as they were", "job", "reason")
-        self._final = self._counter("transactions_final", "Transactions by how they ended", "job", "outcome")
-        self._detect_seconds = self._histogram("detection_to_broadcast_seconds", "From block to broadcast", SLOW, "job")
-        self._landing_blocks = self._histogram("landing_blocks", "Blocks from broadcast to landing", BLOCKS, "job")
-        self._gas = self._counter("gas_used", "Gas of mined transactions", "job")
-        self._gas_cost = self._counter("gas_spent_ether", "Paid for gas", "job")
+        self._sent = self._counter("transactions_sent", "Transactions handed over for the first time", "task", "route")
+        self._replaced = self._counter("transactions_replaced", "Transactions that were paid more", "task")
+        self._resent = self._counter("transactions_resent", "Transactions sent again as they were", "task", "reason")
+        self._final = self._counter("transactions_final", "Transactions by how they ended", "task", "outcome")
+        self._detect_seconds = self._histogram("detection_to_broadcast_seconds", "Block to broadcast", SLOW, "task")
+        self._landing_blocks = self._histogram("landing_blocks", "Blocks from broadcast to landing", BLOCKS, "task")
+        self._gas = self._counter("gas_used", "Gas of mined transactions", "task")
+        self._gas_cost = self._counter("gas_spent_ether", "Paid for gas", "task")
         self._earned = self._counter(
             "earned_settlement", "Rewards and discounts, in settlement asset", "pool", "source"
         )
         self._liquidations = self._counter("liquidations", "Accounts by the result of their liquidation", "result")
         self._orders = self._counter("orders", "Orders by the result of their execution", "result")
-        self._job_failures = self._counter("job_failures", "Failures of a job that did not stop the others", "job")
+        self._job_failures = self._counter("job_failures", "Failures of a job that did not stop the others", "task")
         self._breaker_trips = self._counter("breaker_trips", "Breakers that opened", "breaker")
         self._audited = self._counter("audited_accounts", "Accounts compared with the chain")
         self._mismatches = self._counter("audit_mismatches", "Accounts that differed from the chain")

@@ -190,11 +190,17 @@ def _table(title: str, *columns: tuple[str, str]) -> Table:
     return table
 
 
+def _row(table: Table, *cells: str | Text) -> None:
+    """Adds a row; text from outside is no markup."""
+    table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in cells))
+
+
 def _nodes(providers: Sequence[ProviderStatus]) -> RenderableType:
     table = _table("node", ("", "w"), ("state", "l"), ("head", "r"), ("lag", "r"), ("answers", "r"), ("errors", "r"))
     for item in providers:
         state = Text(item.state, "green" if item.state == "ok" else "red")
-        table.add_row(
+        _row(
+            table,
             ("▸ " if item.used else "  ") + item.name,
             state,
             figures.count(item.head),
@@ -235,7 +241,8 @@ def _dangers(dangers: Sequence[Danger], rows: int) -> RenderableType:
     table = _table(title, ("", "w"), ("market", "l"), ("distance", "r"), ("equity", "r"), ("margin", "r"), ("", "l"))
     for item in dangers[:rows]:
         style = "bold red" if item.distance_ppm <= 0 else "yellow" if item.distance_ppm < NEAR_PPM else ""
-        table.add_row(
+        _row(
+            table,
             item.account,
             item.market,
             Text(figures.distance(item.distance_ppm), style),
@@ -264,7 +271,7 @@ def _flights(flights: Sequence[InFlight], rows: int, *, wide: bool) -> Renderabl
         ]
         if wide:
             row += ["–" if item.worth_wei is None else figures.ether(item.worth_wei), item.id]
-        table.add_row(*row)
+        _row(table, *row)
     if not flights:
         table.add_row(Text("none", "dim"))
     elif len(flights) > rows:
@@ -276,7 +283,7 @@ def _actions(actions: Sequence[ActionStatus], rows: int) -> RenderableType:
     table = _table("last actions", ("", "l"), ("outcome", "l"), ("what", "w"), ("block", "r"))
     for item in actions[:rows]:
         outcome = Text(item.outcome, OUTCOME_STYLES.get(item.outcome.partition(":")[0], ""))
-        table.add_row(item.job, outcome, item.text, figures.count(item.block))
+        _row(table, item.job, outcome, item.text, figures.count(item.block))
     if not actions:
         table.add_row(Text("none", "dim"))
     return table
