@@ -11,6 +11,7 @@ from typing import Any
 
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
+from tests.support.faults.kinds import Sends
 from tests.support.faults.proxy import FaultProxy
 
 from plimsoll.chain.anvil import Anvil
@@ -189,8 +190,18 @@ class Stage:
         """Mines blocks and tells the keepers of each."""
         for _ in range(blocks):
             self.chain.mine()
+            self._forget()
             if tell:
                 await self.tell()
+
+    def _forget(self) -> None:
+        """Anvil drops from its pool what a block could not include for its fee; so must the proxy's."""
+        if self.proxy.sends is not Sends.PASS:
+            return
+        for keeper in self.keepers:
+            for one in self.proxy.mempool.waiting(keeper.key.address):
+                if self.chain.rpc.request("eth_getTransactionByHash", [one.hash]) is None:
+                    self.proxy.mempool.forget(one)
 
     async def tell(self) -> None:
         """Tells all keepers of the head."""

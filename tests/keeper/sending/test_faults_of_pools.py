@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from tests.keeper.sending.stage import GWEI, Stage, intent, played
 from tests.support.faults.kinds import Sends, TransportFaults
@@ -29,7 +31,7 @@ async def test_what_is_never_mined_is_paid_more_by_the_rule_of_geth_then_cancell
     await stage.mine(9)
     offered = fees_of(stage)
     assert len(offered) >= 4
-    assert all(new.replaces(old) for old, new in zip(offered, offered[1:], strict=False))
+    assert all(new.replaces(old) for old, new in pairwise(offered))
     limit = keeper.manager._fleet.terms(intent(1)).break_even()
     assert all(fees.max_fee <= limit for fees in offered[:-1])
     assert [flight.is_cancel for flight in keeper.manager.in_flight()] == [True]
@@ -122,7 +124,7 @@ async def test_underpriced_offers_more_within_the_worth(stage: Stage) -> None:
     (outcome,) = await keeper.sends(intent(1))
     offered = fees_of(stage)
     assert len(offered) == 3
-    assert all(new.replaces(old) for old, new in zip(offered, offered[1:], strict=False))
+    assert all(new.replaces(old) for old, new in pairwise(offered))
     assert {one.nonce for one in stage.proxy.sent} == {0}
     assert keeper.statuses() == [(0, "abandoned"), (0, "abandoned"), (0, "broadcast")]
     await stage.mine()
@@ -174,7 +176,7 @@ async def test_no_ether_blocks_and_says_so(stage: Stage) -> None:
 
 
 @played
-async def test_what_no_node_will_ever_take_is_not_tried_again(stage: Stage) -> None:
+async def test_what_no_node_takes_is_not_tried_again_at_once(stage: Stage) -> None:
     keeper = await stage.keeper(QUICK)
     stage.proxy.send_errors[:] = ["intrinsic gas too low"]
     outcome = await keeper.manager.submit(intent(1))

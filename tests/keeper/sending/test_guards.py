@@ -109,10 +109,22 @@ def test_what_failed_is_not_tried_again_before_its_mark_or_fee_changes() -> None
     tried = Tried(most=3)
     tried.note(["a@1"])
     tried.note(["b@1"], fee_bucket=7)
-    assert tried.among(["a@1", "b@1", "c@1"], 7) == {"a@1", "b@1"}
-    assert tried.among(["a@1", "b@1"], 8) == {"a@1"}
-    assert tried.among(["a@2"], 7) == frozenset()
+    assert tried.among(["a@1", "b@1", "c@1"], 7, 10**6) == {"a@1", "b@1"}
+    assert tried.among(["a@1", "b@1"], 8, 1) == {"a@1"}
+    assert tried.among(["a@2"], 7, 1) == frozenset()
     tried.forget(["a@1"])
-    assert tried.among(["a@1"], 7) == frozenset()
+    assert tried.among(["a@1"], 7, 1) == frozenset()
     tried.note(["d", "e", "f"])
-    assert tried.among(["b@1"], 7) == frozenset(), "the oldest are forgotten first"
+    assert tried.among(["b@1"], 7, 1) == frozenset(), "the oldest are forgotten first"
+
+
+def test_what_may_pass_is_tried_again_after_ever_more_blocks() -> None:
+    tried = Tried()
+    block, pauses = 100, []
+    for _ in range(10):
+        tried.pause(["a"], block)
+        start = block
+        while tried.among(["a"], 7, block):
+            block += 1
+        pauses.append(block - start)
+    assert pauses == [5, 10, 20, 40, 80, 160, 320, 640, 640, 640]

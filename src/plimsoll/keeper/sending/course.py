@@ -49,7 +49,9 @@ class Course:
         fleet, intent = self._fleet, slot.live.intent
         floor = lane.to_beat(slot.nonce)
         assert floor is not None, "an open slot has fees"
-        offered = max(slot.live.block, lane.outbid.get(slot.nonce, (floor, 0))[1])
+        if not slot.live.fees.can_land(fleet.next_base_fee):
+            lane.idle[slot.nonce] = fleet.head.number
+        offered = max(slot.live.block, lane.outbid.get(slot.nonce, (floor, 0))[1], lane.idle.get(slot.nonce, 0))
         now = Situation(
             fleet.head.number,
             fleet.next_base_fee,

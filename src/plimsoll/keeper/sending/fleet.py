@@ -124,7 +124,7 @@ class Fleet:
         stuck = lane.stuck(self.next_base_fee)
         if about and (stuck is None or about != [stuck]):
             return no(Result.BUSY, f"a transaction about the same is under way at nonce {about[0].nonce}")
-        failed = self.guards.tried.among(intent.tries, bucket(self.next_base_fee))
+        failed = self.guards.tried.among(intent.tries, bucket(self.next_base_fee), self.head.number)
         if failed:
             reason = f"failed before, and nothing changed: {', '.join(sorted(failed)[:3])}"
             return Outcome(intent.key, Result.TRIED, reason, blocked=failed, trace=intent.trace)
@@ -265,7 +265,7 @@ class Fleet:
             return None
         if verdict is Verdict.NO_FUNDS:
             return told(Result.BLOCKED, answer.text)
-        self.guards.tried.note(intent.tries)
+        self.guards.tried.pause(intent.tries, self.head.number)
         return told(Result.REFUSED, answer.text)
 
     async def _pending(self, sender: str) -> int:

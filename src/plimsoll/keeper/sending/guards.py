@@ -14,6 +14,9 @@ from plimsoll.keeper.sending.intent import Intent
 __all__ = ["HOUR", "Breaker", "GuardLimits", "Guards", "Spending", "Tried"]
 
 HOUR = 3_600
+FIRST_PAUSE = 5
+"""Blocks without another try after a first failure that may pass."""
+MOST_DOUBLINGS = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,29 +93,58 @@ class Spending:
         return sum(item[4] for item in self._items.values() if item[1] >= since)
 
 
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What is known of a mark that failed: how often, in which range of fees (None: whatever the fee), until when
+    (block, None: for good)."""
+
+    times: int
+    fee_bucket: int | None
+    until: int | None
+
+    def holds(self, fee_bucket: int, block: int) -> bool:
+        """Whether another try makes no sense now."""
+        return self.fee_bucket in (None, fee_bucket) and (self.until is None or block < self.until)
+
+
 class Tried:
-    """Marks of what failed: tried again only when the mark, or the range of the fee, is another one."""
+    """Marks of what failed: tried again only when the mark, the range of the fee, or enough blocks have changed."""
 
     def __init__(self, most: int = 100_000) -> None:
-        self._marks: dict[str, int | None] = {}
+        self._marks: dict[str, Failure] = {}
         self._most = most
 
     def note(self, marks: Iterable[str], fee_bucket: int | None = None) -> None:
-        """A try failed; with a bucket, because of what gas cost then."""
+        """A try failed and will fail for as long as the mark is the same; with a bucket, because of what gas cost."""
         for mark in marks:
-            self._marks.pop(mark, None)
-            self._marks[mark] = fee_bucket
-        while len(self._marks) > self._most:
-            del self._marks[next(iter(self._marks))]
+            self._put(mark, Failure(self._times(mark), fee_bucket, None))
+
+    def pause(self, marks: Iterable[str], block: int) -> None:
+        """A try failed at a block, and later ones may not: after 5 blocks, then 10, 20, … up to 640."""
+        for mark in marks:
+            times = self._times(mark)
+            self._put(mark, Failure(times, None, block + FIRST_PAUSE * (1 << min(times - 1, MOST_DOUBLINGS))))
 
     def forget(self, marks: Iterable[str]) -> None:
-        """They may be tried again, as after a reorg."""
+        """They may be tried again, as after a reorg or a success."""
         for mark in marks:
             self._marks.pop(mark, None)
 
-    def among(self, marks: Iterable[str], fee_bucket: int) -> frozenset[str]:
-        """Those that failed, and nothing has changed."""
-        return frozenset(mark for mark in marks if mark in self._marks and self._marks[mark] in (None, fee_bucket))
+    def among(self, marks: Iterable[str], fee_bucket: int, block: int) -> frozenset[str]:
+        """Those that are not to be tried now."""
+        return frozenset(
+            mark for mark in marks if (known := self._marks.get(mark)) is not None and known.holds(fee_bucket, block)
+        )
+
+    def _times(self, mark: str) -> int:
+        known = self._marks.get(mark)
+        return 1 if known is None else known.times + 1
+
+    def _put(self, mark: str, failure: Failure) -> None:
+        self._marks.pop(mark, None)
+        self._marks[mark] = failure
+        while len(self._marks) > self._most:
+            del self._marks[next(iter(self._marks))]
 
 
 class Guards:

@@ -29,7 +29,8 @@ class Intent:
     :param land_ppm: chance of landing, and `revert_ppm` of reverting in a block.
     :param revert_gas: gas that a reverted one uses; None: `expected_gas`.
     :param keys: names of the things acted on; no second intent about any of them is accepted meanwhile.
-    :param marks: names that change when another try makes sense: thing, version, price; empty: the key alone.
+    :param marks: names that change when another try makes sense: thing, version, price. A lost race closes them for
+        good, another failure for some blocks. Empty: the key alone, always for some blocks.
     :param deadline_block: last block in which it may land, `deadline_time` the last block time; then it is cancelled.
     :param lane: which sender; lanes beyond the number of senders share them.
     :param urgent: others compete: the tip is a share of what is to be gained.

@@ -78,6 +78,7 @@ class Lane:
     :param nonce: the next one that a block will use, as the chain says.
     :ivar floor: nonces below it are taken by transactions that are pending and not ours.
     :ivar outbid: by nonce, fees that a pool found too low, and at which head.
+    :ivar idle: by nonce, the last head after which its live transaction could not land for its fee.
     """
 
     def __init__(self, sender: str, nonce: int) -> None:
@@ -85,6 +86,7 @@ class Lane:
         self.nonce = nonce
         self.floor = nonce
         self.outbid: dict[int, tuple[Fees, int]] = {}
+        self.idle: dict[int, int] = {}
         self._slots: dict[int, Slot] = {}
 
     def __repr__(self) -> str:
@@ -172,6 +174,7 @@ class Lane:
         slot = replace(self._slots[nonce], winner=winner, block=block)
         self._slots[nonce] = slot
         self.outbid.pop(nonce, None)
+        self.idle.pop(nonce, None)
         return slot
 
     def refused(self, nonce: int, fees: Fees, block: int) -> None:

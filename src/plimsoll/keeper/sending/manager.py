@@ -128,7 +128,7 @@ class TransactionManager:
 
     def failed(self, marks: Iterable[str]) -> frozenset[str]:
         """Those of the marks that failed and are not tried again as they are."""
-        return self.guards.tried.among(marks, -1)
+        return self.guards.tried.among(marks, -1, self._fleet.head.number)
 
     def note_failed(self, marks: Iterable[str]) -> None:
         """Marks whose simulation failed: not tried again until they change."""

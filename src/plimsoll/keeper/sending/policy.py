@@ -41,7 +41,7 @@ class Situation:
     """What a step depends on beside the slot.
 
     :param floor: fees that a new transaction at the nonce must outbid.
-    :param offered: head at which something new was last offered.
+    :param offered: head at which something new was last offered, or at which it last could not land for its fee.
     :param terms: worth of the live transaction's intent as it is known now.
     :param wanted: false if it is too late, withdrawn, or worth nothing any more.
     :param first: whether no nonce before it is open.

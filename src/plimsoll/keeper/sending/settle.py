@@ -97,9 +97,13 @@ class Settler:
             guards.excused(intent.job)
         elif receipt.ok:
             guards.succeeded(intent.job)
+            guards.tried.forget(intent.tries)
         else:
-            # The same against the same state would revert again, whatever it pays.
-            guards.tried.note(intent.tries)
+            if cause is Cause.LOST_RACE and intent.marks:
+                # What somebody else has done cannot be done again in the same version, whatever it pays.
+                guards.tried.note(intent.marks)
+            else:
+                guards.tried.pause(intent.tries, receipt.block)
             if cause is not None and cause.is_innocent:
                 guards.excused(intent.job)
             else:
