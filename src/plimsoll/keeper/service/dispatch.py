@@ -3,6 +3,7 @@ what acts and pays to the transaction manager."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -44,6 +45,7 @@ GAS_RESERVE_PPM = 1_350_000
 GAS_RESERVE = 150_000
 ORDER_LAPSES = 60
 """Seconds after its simulation in which a batch of orders must land; later its price window has passed."""
+MOST_KEPT = 100_000
 ROUND_HINT = 64
 """Bytes of the longest hint that leads to a round of a feed; a longer one is a signed update."""
 OUTCOMES = {
@@ -92,6 +94,10 @@ class Dispatcher:
         self.poisons: dict[bytes, tuple[int, int]] = {}
         """Accounts whose liquidation reverted alone: version and newest price at which it did."""
         self.blocked = ""
+        self.begun = 0.0
+        """When the pass began, `time.perf_counter`."""
+        self.handed_over: list[tuple[str, int, float]] = []
+        """For each transaction of the last passes: job, things acted on, seconds from the beginning of its pass."""
 
     async def begin(self, head: Header) -> None:
         """Finds out how the node simulates best.
@@ -311,6 +317,10 @@ class Dispatcher:
         outcome = await self._manager.submit(intent)
         if outcome.under_way:
             self.actions[key] = action
+            since = time.perf_counter() - self.begun
+            self.handed_over.append((job, len(names), since))
+            del self.handed_over[:-MOST_KEPT]
+            self._telemetry.sent(job, intent.route or "usual", since)
         return self._told(job, trace, call, outcome, moment)
 
     def _told(self, job: str, trace: str, call: CallData, outcome: Outcome, moment: Moment) -> Decision:

@@ -28,6 +28,8 @@ class Ledger:
 
     def __init__(self, chain: Chain, dispatcher: Dispatcher, log: DecisionLog, telemetry: Telemetry) -> None:
         self.total = TickReport()
+        self.latest_part = TickReport()
+        """What was counted since somebody last put an empty report here."""
         self.latest: deque[ActionStatus] = deque(maxlen=SHOWN)
         self._chain = chain
         self._dispatcher = dispatcher
@@ -52,6 +54,7 @@ class Ledger:
             action = self._dispatcher.actions.pop(one.intent.key, None)
             self._tell(one, head, receipts.get(one.tx_hash), action, report, accounts)
         self.total += report
+        self.latest_part += report
         return report
 
     def _tell(

@@ -101,7 +101,7 @@ class Passes:
         :raises HeadMovedError, NodeUnavailable, NoProviderError: the chain cannot be read now; try again.
         :raises KeeperError: going on is not possible, or not safe.
         """
-        begun = time.perf_counter()
+        begun = self.dispatcher.begun = time.perf_counter()
         passed = await self.follow(head)
         if head.hash == self._decided:
             passed.seconds = time.perf_counter() - begun

@@ -93,6 +93,7 @@ class KeeperService:
         self.owner = owner
         self._opening = opening
         self._lost: LeaseLostError | None = None
+        self._renewing = False
 
     # ── for those who drive it ─────────────────────────────────────────────
 
@@ -161,6 +162,9 @@ class KeeperService:
         """
         assert self.parts is not None, "open() comes first"
         parts = self.parts
+        lease = parts.repository.lease
+        if not self._renewing and lease.remaining() < self.config.ha.lease / 2:
+            lease.renew()
         for attempt in range(1, HEAD_TRIES + 1):
             head = await self._head(parts)
             try:
@@ -264,6 +268,7 @@ class KeeperService:
 
     async def _renew(self, parts: Parts, stop: asyncio.Event) -> None:
         """Renews three times in a period. What goes wrong ends the work at its next step."""
+        self._renewing = True
         while True:
             await asyncio.sleep(self.config.ha.lease / 3)
             try:
