@@ -197,12 +197,14 @@ class Lane:
         """The chain's next nonce; a reorg may lower it."""
         self.nonce = nonce
 
-    def reopen(self, above: int) -> list[Slot]:
-        """Opens what was settled in blocks above that number, or in a block not known, and gives it in order."""
+    def reopen(self, above: int, block: int) -> list[Slot]:
+        """Opens what was settled in blocks above that number, or in a block not known, and gives it in order. Its age
+        counts from `block`, where the chain had been: until it is there again, nothing that is sent now can land."""
         reopened = []
         for slot in self.settled:
             if slot.block is None or slot.block > above:
-                self._slots[slot.nonce] = replace(slot, winner=None, block=None)
+                attempts = tuple(replace(attempt, block=block) for attempt in slot.attempts)
+                self._slots[slot.nonce] = replace(slot, attempts=attempts, winner=None, block=None)
                 reopened.append(self._slots[slot.nonce])
         return reopened
 

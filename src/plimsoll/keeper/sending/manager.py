@@ -310,15 +310,18 @@ class TransactionManager:
                     settled += self._settler.foreign(lane, found.slot, header.number, reason)
 
     async def _roll_back(self, to: int) -> list[str]:
+        was = self._fleet.head.number
         for number in [number for number in self._ring if number > to]:
             del self._ring[number]
+        if to in self._ring:
+            self._fleet.head = self._ring[to]
         if self.options.dry_run:
             return []
         self._journal.reorged(to)
         self.guards.spending.undo(to)
         keys: list[str] = []
         for lane in self._fleet.lanes.values():
-            for slot in lane.reopen(to):
+            for slot in lane.reopen(to, was):
                 for attempt in slot.attempts:
                     self._desk.mark(attempt, "broadcast")
                 for intent in slot.intents.values():
