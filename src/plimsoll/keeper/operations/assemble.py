@@ -22,9 +22,10 @@ from plimsoll.keeper.operations.ports import ServicePort
 from plimsoll.keeper.operations.redact import Redactor
 from plimsoll.keeper.operations.synchronous import SynchronousService
 from plimsoll.keeper.operations.telemetry import Telemetry
+from plimsoll.keeper.service.build import build
 from plimsoll.keeper.watch import WatchSender
 
-__all__ = ["ask_password", "assemble", "database_path", "find_identity", "make_log"]
+__all__ = ["ask_password", "assemble", "assemble_service", "database_path", "find_identity", "make_log"]
 
 
 def make_log(config: KeeperConfig, telemetry: Telemetry, write: Callable[[str], object] | None = None) -> DecisionLog:
@@ -62,10 +63,25 @@ def database_path(config: KeeperConfig, network: str, sender: str) -> str:
     return str(repository_root() / "build" / "keeper" / f"{network}-{sender[2:10].lower()}.sqlite")
 
 
-def assemble(
+def assemble_service(
     config: KeeperConfig, log: DecisionLog, telemetry: Telemetry, environment: Mapping[str, str]
 ) -> ServicePort:
     """A service that is ready to be hosted.
+
+    :raises PlimsollError: it cannot be; the message says what to correct.
+    """
+    path = parameters_path(config.network)
+    rpc = connect(config.node.providers[0])
+    identity = find_identity(rpc, config, environment, log.redactor)
+    deployment = open_deployment(rpc, path)
+    database = database_path(config, deployment.book.network, identity.address)
+    return build(config, deployment, identity, database, log, telemetry)
+
+
+def assemble(
+    config: KeeperConfig, log: DecisionLog, telemetry: Telemetry, environment: Mapping[str, str]
+) -> ServicePort:
+    """The pass-by-pass keeper behind the interface of a service.
 
     :raises PlimsollError: it cannot be; the message says what to correct.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from plimsoll.keeper.operations.config import ReadinessConfig
+from plimsoll.keeper.operations.redact import shown_url
 from plimsoll.keeper.operations.status import KeeperStatus, Phase, Readiness
 
 __all__ = ["judge", "judged"]
@@ -30,8 +31,9 @@ def judge(status: KeeperStatus, limits: ReadinessConfig) -> Readiness:
 
 
 def judged(status: KeeperStatus, limits: ReadinessConfig) -> KeeperStatus:
-    """The status with its verdict."""
-    return replace(status, readiness=judge(status, limits))
+    """The status with its verdict, and without a password in the address of the database."""
+    database = replace(status.database, where=shown_url(status.database.where))
+    return replace(status, readiness=judge(status, limits), database=database)
 
 
 def _stuck(status: KeeperStatus, limits: ReadinessConfig) -> list[str]:
