@@ -1,0 +1,328 @@
+"""`plimsoll keeper doctor|status|tx|config|key` against a local chain."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from eth_account import Account
+from tests.keeper.operations.examples import busy_status
+
+from plimsoll.chain.anvil import Anvil
+from plimsoll.commands.keeper import command
+from plimsoll.deploy.book import Book, book_path
+from plimsoll.deploy.deploy import deploy
+from plimsoll.deploy.deployment import Deployment
+from plimsoll.deploy.parameters import Parameters
+from plimsoll.keeper.node.rpc import Rpc
+from plimsoll.keeper.operations import keystore
+from plimsoll.keeper.operations.config import ServerConfig
+from plimsoll.keeper.operations.server import OperatorServer
+from plimsoll.keeper.operations.telemetry import Telemetry
+from plimsoll.keeper.sending.desk import Desk, silent
+from plimsoll.keeper.sending.fees import Fees
+from plimsoll.keeper.sending.intent import Intent
+from plimsoll.keeper.sending.ports import LeaseFence
+from plimsoll.keeper.sending.routes import Routes
+from plimsoll.keeper.sending.signing import KeySigner
+from plimsoll.keeper.storage.opening import open_repository
+from plimsoll.keeper.target import Target
+
+ROOT = Path(__file__).resolve().parents[3]
+# The second account of anvil's well-known mnemonic; worthless anywhere else.
+KEY = "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d"
+ADDRESS = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
+GWEI = 10**9
+
+Run = tuple[int, str, str]
+
+
+@dataclass(frozen=True)
+class Site:
+    """A deployed system and a folder for the keeper's files."""
+
+    anvil: Anvil
+    deployment: Deployment
+    path: Path
+
+    @property
+    def database(self) -> Path:
+        return self.path.with_name("keeper.sqlite")
+
+    def options(self, *more: str) -> list[str]:
+        return ["--network", str(self.path), "--rpc", self.anvil.url, "--db", str(self.database), *more]
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """For `site` only."""
+    path = tmp_path_factory.mktemp("network") / "local.yaml"
+    shutil.copy(ROOT / "deployments" / "local.yaml", path)
+    with Anvil(block_interval=1) as anvil:
+        yield Site(anvil, deploy(anvil.sender(0), Parameters.load(path), book=book_path(path)), path)
+
+
+@pytest.fixture
+def site(opened: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    monkeypatch.setenv("KEEPER_KEY", KEY)
+    book = book_path(opened.path).read_bytes()
+    with opened.anvil.snapshot():
+        yield opened
+    book_path(opened.path).write_bytes(book)
+    for file in opened.path.parent.glob("keeper.sqlite*"):
+        file.unlink()
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., Run]:
+    def call(*arguments: str) -> Run:
+        """Exit code, standard output, standard error."""
+        capsys.readouterr()
+        code = 0
+        try:
+            command.main(list(arguments), standalone_mode=False)
+        except SystemExit as ended:
+            code = ended.code if isinstance(ended.code, int) else 1
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+# ── doctor ─────────────────────────────────────────────────────────────────
+
+
+def examined(run: Callable[..., Run], *arguments: str) -> tuple[int, dict[str, dict[str, str]]]:
+    code, out, err = run("doctor", *arguments, "--json")
+    assert err == ""
+    document = json.loads(out)
+    assert document["problems"] == sum(one["state"] == "bad" for one in document["findings"])
+    assert all(one["fix"] for one in document["findings"] if one["state"] != "good")
+    return code, {one["what"]: one for one in document["findings"]}
+
+
+def test_doctor_finds_a_healthy_site_healthy(site: Site, run: Callable[..., Run]) -> None:
+    code, found = examined(run, *site.options())
+    assert code == 0
+    node = f"node {site.anvil.url}"
+    for what in (node, f"{node}: features", f"{node}: history", "contracts", "oracle ETH", "key", "balance", "nonces"):
+        assert found[what]["state"] == "good", found[what]
+    assert found["database"]["found"].endswith("does not exist yet: it is made at the start")
+    assert found["providers"]["state"] == "note"
+
+
+def test_doctor_for_people_ends_with_a_verdict(site: Site, run: Callable[..., Run]) -> None:
+    code, out, _ = run("doctor", *site.options())
+    assert (code, out.splitlines()[-1]) == (0, "a keeper can start")
+    assert "       fix: " in out
+
+
+def test_doctor_prints_a_fix_for_each_failure(site: Site, run: Callable[..., Run]) -> None:
+    path = book_path(site.path)
+    document = json.loads(path.read_text())
+    document["contracts"]["hub"]["code_hash"] = "0x" + "00" * 32
+    path.write_text(json.dumps(document))
+    code, found = examined(run, *site.options("--rpc", "http://127.0.0.1:9"))
+    assert code == 2
+    assert found["contracts"]["state"] == "bad"
+    assert "hub at 0x" in found["contracts"]["found"]
+    assert found["node http://127.0.0.1:9"]["state"] == "bad"
+    assert "correct node.providers" in found["node http://127.0.0.1:9"]["fix"]
+
+
+def test_doctor_sees_another_chain_an_old_price_and_an_empty_sender(site: Site, run: Callable[..., Run]) -> None:
+    with Anvil(chain_id=1234) as other:
+        _, found = examined(run, *site.options("--rpc", other.url))
+        assert "runs chain 1234" in found[f"node {other.url}: chain"]["found"]
+    site.anvil.advance(2 * 86_400)
+    site.anvil.set_balance(site.anvil.accounts[0], 1)
+    code, found = examined(run, *site.options())
+    assert code == 2
+    assert found["oracle ETH"]["state"] == "bad"
+    assert "invalid" in found["oracle ETH"]["found"]
+    assert found["balance"]["fix"].startswith(f"send ether to {site.anvil.accounts[0]}: at least ")
+
+
+def test_doctor_without_a_deployment_stops_early(site: Site, run: Callable[..., Run], tmp_path: Path) -> None:
+    path = tmp_path / "local.yaml"
+    shutil.copy(site.path, path)
+    code, found = examined(run, "--network", str(path), "--rpc", site.anvil.url)
+    assert (code, found["network"]["state"]) == (2, "bad")
+    assert "plimsoll deploy" in found["network"]["fix"]
+
+
+def test_doctor_hides_what_an_address_holds(site: Site, run: Callable[..., Run]) -> None:
+    secret = site.anvil.url.replace("://", "://user:hunter2@") + "/KEY"
+    code, out, err = run("doctor", "--network", str(site.path), "--rpc", secret, "--db", str(site.database))
+    assert code in (0, 2)
+    assert "hunter2" not in out + err
+    assert "KEY" not in out + err
+
+
+# ── journal ────────────────────────────────────────────────────────────────
+
+
+def sent_by_a_keeper_that_is_gone(site: Site) -> str:
+    """A transaction that no block takes, in journal and pool; its hash."""
+
+    async def work() -> str:
+        repository = open_repository(site.database, Target.of(site.deployment.rpc, site.deployment).identity)
+        try:
+            grant = repository.lease.acquire("gone", 60)
+            assert grant is not None
+            signer = KeySigner(Account.from_key(KEY), 31337)
+            async with Rpc(site.anvil.url) as node:
+                desk = Desk(repository.journal, LeaseFence(repository.lease), Routes([node]), silent)
+                intent = Intent(
+                    "liquidate:0xabc:7", "liquidation", ADDRESS, b"\x01", 50_000, 10**15, trace="a1b2c3d4e5f6"
+                )
+                nonce = int(await node.request("eth_getTransactionCount", [ADDRESS, "latest"]), 16)
+                attempt = await desk.write(signer, intent, nonce, Fees(5 * GWEI, GWEI), site.anvil.block_number())
+                await desk.broadcast(attempt)
+                desk.mark(attempt, "broadcast")
+                return attempt.tx_hash
+        finally:
+            repository.lease.release()
+            repository.close()
+
+    return asyncio.run(work())
+
+
+def test_tx_lists_and_shows_the_journal(site: Site, run: Callable[..., Run]) -> None:
+    site.anvil.set_automine(False)
+    tx_hash = sent_by_a_keeper_that_is_gone(site)
+    code, out, err = run("tx", *site.options("--json"))
+    (entry,) = json.loads(out)
+    assert (code, err, entry["tx_hash"], entry["status"]) == (0, "", tx_hash, "broadcast")
+    assert (entry["id"], entry["job"], entry["max_fee_wei"]) == ("a1b2c3d4e5f6", "liquidation", "5000000000")
+    for wanted in ("1", tx_hash, "liquidate:0xabc:7", "a1b2c3d4e5f6"):
+        code, out, err = run("tx", *site.options("--json"), "show", wanted)
+        assert (code, err, json.loads(out)[0]["tx_hash"]) == (0, "", tx_hash)
+    code, out, _ = run("tx", *site.options(), "--open")
+    assert "a1b2c3d4e5f6 liquidation broadcast" in out
+    code, out, _ = run("tx", *site.options(), "show", "1")
+    assert f"tx_hash  {tx_hash}" in out
+
+
+def test_tx_cancel_takes_a_transaction_back(site: Site, run: Callable[..., Run]) -> None:
+    site.anvil.set_automine(False)
+    tx_hash = sent_by_a_keeper_that_is_gone(site)
+    config = site.path.with_name("keeper.yaml")
+    config.write_text("key: {key_env: KEEPER_KEY}\n")
+    code, out, err = run("tx", "--config", str(config), *site.options("--json"), "cancel", "1", "--yes")
+    assert (code, err) == (0, "")
+    done = json.loads(out)
+    assert done["answer"] == "accepted"
+    assert int(done["max_fee_wei"]) >= 5 * GWEI * 9 // 8
+    assert int(done["tip_wei"]) >= GWEI * 9 // 8
+    site.anvil.mine()
+    rpc = site.anvil.rpc
+    assert rpc.request("eth_getTransactionReceipt", [tx_hash]) is None
+    mined = rpc.request("eth_getTransactionByHash", [done["tx_hash"]])
+    assert (mined["to"].lower(), mined["value"], mined["blockNumber"] is None) == (ADDRESS.lower(), "0x0", False)
+    code, out, _ = run("tx", *site.options("--json"), "show", "1")
+    assert [one["cancels"] for one in json.loads(out)] == [False, True]
+    code, _, err = run("tx", "--config", str(config), *site.options(), "cancel", "1", "--yes")
+    assert (code, "is used: a block holds it" in err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"), [("9", "the journal has no entry 9"), ("1", "is of " + ADDRESS + "; give its key")]
+)
+def test_tx_cancel_refuses_in_one_line(site: Site, run: Callable[..., Run], entry: str, said: str) -> None:
+    site.anvil.set_automine(False)
+    sent_by_a_keeper_that_is_gone(site)
+    code, out, err = run("tx", *site.options(), "cancel", entry, "--yes")
+    assert (code, out, len(err.splitlines())) == (2, "", 1)
+    assert said in err
+
+
+def test_tx_cancel_refuses_while_a_keeper_uses_the_database(site: Site, run: Callable[..., Run]) -> None:
+    sent_by_a_keeper_that_is_gone(site)
+    repository = open_repository(site.database, Target.of(site.deployment.rpc, site.deployment).identity)
+    try:
+        code, _, err = run("tx", *site.options(), "cancel", "1", "--yes")
+    finally:
+        repository.close()
+    assert (code, "another keeper uses" in err) == (2, True)
+
+
+# ── status ─────────────────────────────────────────────────────────────────
+
+
+def test_status_of_a_running_keeper(site: Site, run: Callable[..., Run]) -> None:
+    async def work(*arguments: str) -> Run:
+        server = OperatorServer(ServerConfig(enabled=True, port=0), Telemetry(), busy_status)
+        await server.start()
+        try:
+            return await asyncio.to_thread(run, "status", "--url", server.url, *arguments)
+        finally:
+            await server.stop()
+
+    code, out, err = asyncio.run(work("--json"))
+    assert (code, err) == (3, "")  # it was not judged: not ready
+    assert json.loads(out)["head"]["number"] == 18_231_004
+    code, out, err = asyncio.run(work())
+    assert (code, err) == (3, "")
+    assert "next liquidations" in out
+
+
+def test_status_without_a_keeper_reads_its_database(site: Site, run: Callable[..., Run]) -> None:
+    tx_hash = sent_by_a_keeper_that_is_gone(site)
+    nobody = "http://127.0.0.1:9"
+    code, out, err = run("status", *site.options("--url", nobody, "--json"))
+    found = json.loads(out)
+    assert (code, err, found["running"], found["recent"][0]["tx_hash"]) == (2, "", False, tx_hash)
+    code, out, _ = run("status", *site.options("--url", nobody))
+    assert out.startswith(f"no keeper answers at {nobody}; its database says:")
+    assert "1 transactions not final" in out
+
+
+def test_status_with_neither_is_one_line(site: Site, run: Callable[..., Run]) -> None:
+    code, out, err = run("status", *site.options("--url", "http://127.0.0.1:9"))
+    assert (code, out, len(err.splitlines())) == (2, "", 1)
+    assert "no keeper answers at http://127.0.0.1:9" in err
+
+
+# ── config and key ─────────────────────────────────────────────────────────
+
+
+def test_config_prints_what_would_be_used(run: Callable[..., Run], tmp_path: Path) -> None:
+    file = tmp_path / "keeper.yaml"
+    file.write_text("sending: {gas_budget: 0.1}\n")
+    code, out, err = run("config", "--config", str(file), "--rpc", "https://u:hunter2@a.example/KEY", "--json")
+    found: dict[str, Any] = json.loads(out)
+    assert (code, err) == (0, "")
+    assert (found["sending"]["gas_budget"], found["node"]["providers"]) == ("0.1 ETH", ["https://a.example"])
+    code, out, _ = run("config")
+    assert out.startswith("network: local\n")
+
+
+def test_a_wrong_key_of_the_configuration_is_one_line(run: Callable[..., Run], tmp_path: Path) -> None:
+    file = tmp_path / "keeper.yaml"
+    file.write_text("sending: {gas_bugdet: 0.1}\n")
+    code, out, err = run("doctor", "--config", str(file))
+    assert (code, out) == (2, "")
+    assert "sending.gas_bugdet is no key of the configuration; did you mean sending.gas_budget?" in err
+
+
+def test_key_new_writes_an_encrypted_key(
+    run: Callable[..., Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keystore, "SCRYPT_COST", 2)
+    monkeypatch.setenv("PLIMSOLL_PASSWORD", "correct horse")
+    code, out, err = run("key", "new", str(tmp_path / "key.json"))
+    assert (code, err) == (0, "")
+    assert keystore.unlock(tmp_path / "key.json", "correct horse").address == out.strip()
+    code, _, err = run("key", "new", str(tmp_path / "key.json"))
+    assert (code, "exists; name another file" in err) == (2, True)
+
+
+def test_the_book_is_as_it_was(site: Site) -> None:
+    assert Book.read(book_path(site.path)) == site.deployment.book
