@@ -143,19 +143,24 @@ class Simulator:
             self.way = Way.PLAIN
         return self.way
 
-    async def run(self, calls: Sequence[Call], parent: str, time: int | None = None) -> list[Simulated]:
+    async def run(
+        self, calls: Sequence[Call], parent: str, time: int | None = None, base_fee: int | None = None
+    ) -> list[Simulated]:
         """Each call by itself on top of a block, given by its hash.
 
         :param time: of the block that is to come, where the node can be told; None: what the node takes for it.
+        :param base_fee: likewise, wei. With `eth_simulateV1` some nodes show contracts a base fee of 0 all the same.
         :raises RpcError: the node does not know the block, or cannot simulate.
         :raises NodeUnavailable: no answer.
         """
-        answers = await self._node.batch([self._request(call, parent, time) for call in calls])
+        answers = await self._node.batch([self._request(call, parent, time, base_fee) for call in calls])
         return [self._result(answer) for answer in answers]
 
-    def _request(self, call: Call, parent: str, time: int | None) -> tuple[str, list[Any]]:
+    def _request(self, call: Call, parent: str, time: int | None, base_fee: int | None) -> tuple[str, list[Any]]:
         at = {"blockHash": parent}
         block = {} if time is None else {"time": hex(time)}
+        if base_fee is not None:
+            block["baseFeePerGas"] = hex(base_fee)
         if self.way is Way.SIMULATE:
             calls = {"blockOverrides": block, "calls": [call.fields()]}
             return "eth_simulateV1", [{"blockStateCalls": [calls]}, at]
