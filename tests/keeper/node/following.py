@@ -10,10 +10,12 @@ from typing import Any
 from tests.keeper.node.conftest import decoder_of
 from tests.support.protocol import Protocol
 
+from plimsoll.chain.errors import NodeUnavailable, RpcError
 from plimsoll.keeper.errors import VersionGapError
 from plimsoll.keeper.node.decode import Decoder
+from plimsoll.keeper.node.errors import BadAnswerError, HeadMovedError, NoProviderError
 from plimsoll.keeper.node.follower import Follower
-from plimsoll.keeper.node.headers import Header
+from plimsoll.keeper.node.providers import Identity, Providers
 from plimsoll.keeper.node.rpc import Client, Request, Rpc
 from plimsoll.keeper.node.steps import Step
 from plimsoll.keeper.rows import Kind, Row
@@ -96,29 +98,51 @@ class Following:
     :param path: the database; None: in memory.
     """
 
-    def __init__(self, protocol: Protocol, path: Path | None = None, *, url: str | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        protocol: Protocol,
+        path: Path | None = None,
+        *,
+        urls: Sequence[str] = (),
+        timeout: float = 2.0,
+        **options: Any,
+    ) -> None:
         self.protocol = protocol
-        self.rpc = Rpc(url or str(protocol.anvil.ipc_path), retries=8, timeout=2)
+        book = protocol.deployment.book
+        identity = Identity(book.chain_id, book.first_block, book.first_block_hash)
+        nodes = [Rpc(url, timeout=timeout, retries=0) for url in urls or [str(protocol.anvil.ipc_path)]]
+        self.rpc = Providers(nodes, identity=identity, silence=1.0)
         self.client = Between(self.rpc)
         self.decoder: Decoder = decoder_of(protocol)
         self.repository = open_repository(path, "test")
         self.sink = DictSink()
-        options.setdefault("first_block", protocol.deployment.book.first_block)
+        options.setdefault("first_block", book.first_block)
         self.follower = Follower(self.client, self.repository, self.decoder, sink=self.sink, **options)
 
     def run(self, *, until: Callable[[Step], bool] = lambda _: False) -> list[Step]:
-        """Follows to the node's head, or until a step of that kind is done; the steps."""
-        return asyncio.run(self._run(until))
+        """Follows to the nodes' head, or until a step of that kind is done; the steps."""
 
-    async def _run(self, until: Callable[[Step], bool]) -> list[Step]:
+        async def work() -> list[Step]:
+            async with self.rpc:
+                return await self.once(until)
+
+        return asyncio.run(work())
+
+    async def once(self, until: Callable[[Step], bool] = lambda _: False) -> list[Step]:
+        """As `run`, inside a loop."""
         steps: list[Step] = []
-        async with self.rpc:
-            head = Header.of(await self.rpc.request("eth_getBlockByNumber", ["latest", False]))
-            async for step in self.follower.follow(head):
-                steps.append(step)
-                if until(step):
-                    break
+        async for step in self.follower.follow(await self.rpc.look()):
+            steps.append(step)
+            if until(step):
+                break
         return steps
+
+    def try_run(self) -> list[Step]:
+        """As `run`, with nothing done where the nodes fail."""
+        try:
+            return self.run()
+        except (BadAnswerError, HeadMovedError, NodeUnavailable, NoProviderError, RpcError):
+            return []
 
     def check(self) -> None:
         """Database and mirror say the same, and it is what a follower that begins now would say."""

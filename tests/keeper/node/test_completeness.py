@@ -61,7 +61,7 @@ def deposits_in_a_block(p: Protocol, *subs: int) -> None:
 
 def test_logs_left_out_are_found_in_the_receipts(protocol: Protocol) -> None:
     with FaultProxy(protocol.anvil.url) as proxy:
-        following = Following(protocol, url=proxy.url)
+        following = Following(protocol, urls=[proxy.url])
         following.run()
         proxy.hide_logs = True
         busy(protocol)

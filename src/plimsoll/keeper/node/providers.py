@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from types import TracebackType
+from typing import Any, Self, TypeVar
 
 from plimsoll.chain.errors import NodeUnavailable, RpcError
 from plimsoll.chain.rpc import is_read
@@ -119,6 +120,14 @@ class Providers:
         """Drops all connections."""
         for provider in self._all:
             await provider.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
 
     # ── heads ──────────────────────────────────────────────────────────────
 
