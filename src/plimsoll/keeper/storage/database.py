@@ -27,14 +27,14 @@ CREATE TABLE IF NOT EXISTS rows (
   kind {small} NOT NULL, key {bytes} NOT NULL, value {bytes} NOT NULL, PRIMARY KEY (kind, key)
 ) {packed};
 CREATE TABLE IF NOT EXISTS headers (
-  number BIGINT NOT NULL PRIMARY KEY, hash TEXT NOT NULL, parent TEXT NOT NULL, time BIGINT NOT NULL,
+  number {key} NOT NULL PRIMARY KEY, hash TEXT NOT NULL, parent TEXT NOT NULL, time BIGINT NOT NULL,
   base_fee TEXT NOT NULL, gas_used BIGINT NOT NULL, gas_limit BIGINT NOT NULL, bloom {bytes} NOT NULL,
   undo {bytes}, held BIGINT NOT NULL, total BIGINT NOT NULL, crc BIGINT NOT NULL
 );
 CREATE TABLE IF NOT EXISTS snapshot (
-  number BIGINT NOT NULL PRIMARY KEY, hash TEXT NOT NULL, parent TEXT NOT NULL, time BIGINT NOT NULL,
+  number {key} NOT NULL PRIMARY KEY, hash TEXT NOT NULL, parent TEXT NOT NULL, time BIGINT NOT NULL,
   base_fee TEXT NOT NULL, gas_used BIGINT NOT NULL, gas_limit BIGINT NOT NULL, bloom {bytes} NOT NULL,
-  resume {bytes} NOT NULL
+  resume {bytes} NOT NULL, crc BIGINT NOT NULL
 );
 CREATE TABLE IF NOT EXISTS journal (
   id {serial}, chain TEXT NOT NULL, intent TEXT NOT NULL, sender TEXT NOT NULL, nonce BIGINT NOT NULL,
@@ -48,18 +48,18 @@ CREATE INDEX IF NOT EXISTS journal_nonce ON journal (chain, sender, nonce);
 CREATE INDEX IF NOT EXISTS journal_block ON journal (chain, block);
 CREATE INDEX IF NOT EXISTS journal_intent ON journal (chain, intent);
 CREATE TABLE IF NOT EXISTS spent (
-  entry BIGINT NOT NULL PRIMARY KEY, chain TEXT NOT NULL, block BIGINT NOT NULL, time BIGINT NOT NULL,
-  wei TEXT NOT NULL
+  entry {key} NOT NULL PRIMARY KEY, chain TEXT NOT NULL, block BIGINT NOT NULL, time BIGINT NOT NULL,
+  wei TEXT NOT NULL, crc BIGINT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS spent_time ON spent (chain, time);
 CREATE TABLE IF NOT EXISTS memory (
-  chain TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (chain, key)
-);
+  chain TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, crc BIGINT NOT NULL, PRIMARY KEY (chain, key)
+) {packed};
 CREATE TABLE IF NOT EXISTS lease (
   id {small} NOT NULL PRIMARY KEY, epoch BIGINT NOT NULL, owner TEXT NOT NULL, until BIGINT NOT NULL,
-  ttl BIGINT NOT NULL, boot TEXT NOT NULL
+  ttl BIGINT NOT NULL, boot TEXT NOT NULL, crc BIGINT NOT NULL
 );
-INSERT INTO lease (id, epoch, owner, until, ttl, boot) VALUES (1, 0, '', 0, 0, '') ON CONFLICT (id) DO NOTHING;
+INSERT INTO lease (id, epoch, owner, until, ttl, boot, crc) VALUES (1, 0, '', 0, 0, '', 0) ON CONFLICT (id) DO NOTHING;
 """
 
 
@@ -82,6 +82,10 @@ class Database(Protocol):
 
     def run(self, sql: str, values: Sequence[object] = ()) -> int:
         """Executes a statement; returns the number of rows it changed."""
+        ...
+
+    def send(self, sql: str, values: Sequence[object] = ()) -> None:
+        """Executes a statement inside a transaction; what is wrong with it may be told as late as at its end."""
         ...
 
     def query(self, sql: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:

@@ -12,13 +12,15 @@ from pathlib import Path
 
 from plimsoll.keeper.errors import ConfigurationError
 from plimsoll.keeper.storage.database import SCHEMA
-from plimsoll.keeper.storage.errors import DatabaseCorruptError, StorageError
+from plimsoll.keeper.storage.errors import DatabaseCorruptError
+from plimsoll.keeper.storage.packing import check_of
 from plimsoll.keeper.storage.repository import SqlRepository
 from plimsoll.keeper.storage.sqlite import FileLock, SqliteDatabase
 
 __all__ = ["SqliteRepository"]
 
-CARRIED = ("journal", "spent", "memory", "lease")
+CARRIED = {"journal": 2, "spent": 0, "memory": 0, "lease": 1}
+"""Tables, and at which column what their last column checks begins."""
 OLD_TABLES = {"1": ("meta", "rows")}
 """Tables of older versions, which held nothing that the chain does not tell again."""
 
@@ -129,13 +131,11 @@ def _carry_over(moved: Path, database: SqliteDatabase) -> None:
     except sqlite3.Error:
         return
     with database.transaction(durable=True):
-        for table in CARRIED:
+        for table, first in CARRIED.items():
             for row in _readable(source, table):
-                marks = ", ".join("?" * len(row))
-                try:
+                if row[-1] == check_of(*row[first:-1]):
+                    marks = ", ".join("?" * len(row))
                     database.run(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", row)
-                except StorageError:
-                    continue  # a row that breaks the table's rules was not written by it
     source.close()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from plimsoll.keeper.storage.database import Database
@@ -118,11 +118,12 @@ class Journal:
             )
             self._update(new)
             if spent is not None:
+                values = (id, self._chain(), block, time, str(spent))
                 self._database.run(
-                    "INSERT INTO spent (entry, chain, block, time, wei) VALUES (?, ?, ?, ?, ?) "
+                    "INSERT INTO spent (entry, chain, block, time, wei, crc) VALUES (?, ?, ?, ?, ?, ?) "
                     "ON CONFLICT (entry) DO UPDATE SET block = excluded.block, time = excluded.time, "
-                    "wei = excluded.wei",
-                    (id, self._chain(), block, time, str(spent)),
+                    "wei = excluded.wei, crc = excluded.crc",
+                    (*values, check_of(*values)),
                 )
         return new
 
@@ -183,8 +184,13 @@ class Journal:
         """Wei that transactions cost in blocks of that time and later."""
         with self._database.lock:
             values = (self._chain(), time)
-            found = self._database.query("SELECT wei FROM spent WHERE chain = ? AND time >= ?", values)
-        return sum(int(wei) for (wei,) in found)
+            found = self._database.query(
+                "SELECT entry, chain, block, time, wei, crc FROM spent WHERE chain = ? AND time >= ?", values
+            )
+        for row in found:
+            if check_of(*row[:5]) != row[5]:
+                raise DatabaseCorruptError(f"what entry {row[0]} cost is damaged in {self._database.where}")
+        return sum(int(row[4]) for row in found)
 
     def prune(self, before: int) -> int:
         """Removes final entries decided before that block, with what they cost. Returns how many."""
@@ -248,7 +254,7 @@ class Journal:
                 bool(row[17]),
             ]
             entry = JournalEntry(*fields)
-            sound = bool(row[18] == _check(entry))
+            sound = bool(row[18] == check_of(*row[1:18]))
         except (TypeError, ValueError):
             sound = False
         if not sound:
@@ -258,7 +264,7 @@ class Journal:
 
 def _values(entry: JournalEntry) -> tuple[object, ...]:
     """Columns after id and chain, as they are stored."""
-    return (
+    values = (
         entry.intent,
         entry.sender,
         entry.nonce,
@@ -276,12 +282,8 @@ def _values(entry: JournalEntry) -> tuple[object, ...]:
         entry.detail,
         entry.epoch,
         int(entry.rolled_back),
-        _check(entry),
     )
-
-
-def _check(entry: JournalEntry) -> int:
-    return check_of(*astuple(entry)[1:])
+    return (*values, check_of(*values))
 
 
 def _only(entries: list[JournalEntry]) -> JournalEntry | None:

@@ -20,9 +20,12 @@ from typing import Any
 from plimsoll.keeper.errors import ConfigurationError
 from plimsoll.keeper.storage.database import Database
 from plimsoll.keeper.storage.errors import DatabaseCorruptError, LeaseLostError
+from plimsoll.keeper.storage.packing import check_of
 
 __all__ = ["Grant", "Holder", "Lease", "boot_clock"]
 
+NEW = (0, "", 0, 0, "", 0)
+"""The row of a lease that nobody ever held."""
 SAFETY = 20
 """One part in that many of a period is left unused by the holder."""
 
@@ -82,10 +85,7 @@ class Lease:
             boot, now = database.lease_boot(), database.lease_now()
             if _left(held, now, boot) and held_by != owner and not database.exclusive:
                 return None
-            database.run(
-                "UPDATE lease SET epoch = ?, owner = ?, until = ?, ttl = ?, boot = ? WHERE id = 1",
-                (epoch + 1, owner, now + length, length, boot),
-            )
+            self._write(epoch + 1, owner, now + length, length, boot)
         self.grant = Grant(epoch + 1, asked + length - length // SAFETY, length, owner)
         return self.grant
 
@@ -97,12 +97,10 @@ class Lease:
         grant = self._granted()
         database, asked = self._database, self.clock()
         with database.transaction(durable=True):
-            changed = database.run(
-                "UPDATE lease SET until = ?, boot = ? WHERE epoch = ? AND owner = ?",
-                (database.lease_now() + grant.ttl, database.lease_boot(), grant.epoch, grant.owner),
-            )
-        if not changed:
-            raise self._lost(grant.epoch)
+            if self._row(database.for_update)[:2] != (grant.epoch, grant.owner):
+                raise self._lost(grant.epoch)
+            until = database.lease_now() + grant.ttl
+            self._write(grant.epoch, grant.owner, until, grant.ttl, database.lease_boot())
         self.grant = Grant(grant.epoch, asked + grant.ttl - grant.ttl // SAFETY, grant.ttl, grant.owner)
         return self.grant
 
@@ -111,7 +109,8 @@ class Lease:
         grant, self.grant = self.grant, None
         if grant is not None:
             with self._database.transaction(durable=True):
-                self._database.run("UPDATE lease SET until = 0 WHERE epoch = ?", (grant.epoch,))
+                if self._row(self._database.for_update)[0] == grant.epoch:
+                    self._write(grant.epoch, grant.owner, 0, grant.ttl, "")
 
     def guard(self, epoch: int) -> None:
         """Passes if this process leads in that epoch, now. To be asked right before a broadcast.
@@ -175,11 +174,19 @@ class Lease:
         return self.grant
 
     def _row(self, suffix: str) -> tuple[int, str, int, int, str]:
-        found = self._database.query("SELECT epoch, owner, until, ttl, boot FROM lease WHERE id = 1" + suffix)
+        found = self._database.query("SELECT epoch, owner, until, ttl, boot, crc FROM lease WHERE id = 1" + suffix)
         if not found:
             raise DatabaseCorruptError(f"{self._database.where} has lost the row of its lease")
-        epoch, owner, until, ttl, boot = found[0]
+        epoch, owner, until, ttl, boot, crc = found[0]
+        if crc != check_of(epoch, owner, until, ttl, boot) and found[0] != NEW:
+            raise DatabaseCorruptError(f"the row of the lease in {self._database.where} is damaged")
         return epoch, owner, until, ttl, boot
+
+    def _write(self, *values: int | str) -> None:
+        self._database.run(
+            "UPDATE lease SET epoch = ?, owner = ?, until = ?, ttl = ?, boot = ?, crc = ? WHERE id = 1",
+            (*values, check_of(*values)),
+        )
 
     def _lost(self, epoch: int) -> LeaseLostError:
         row = self._row("")

@@ -9,6 +9,7 @@ from typing import TypeAlias
 from plimsoll.keeper.storage.database import Database
 from plimsoll.keeper.storage.errors import DatabaseCorruptError
 from plimsoll.keeper.storage.lease import Lease
+from plimsoll.keeper.storage.packing import check_of
 
 __all__ = ["Json", "Memory"]
 
@@ -28,14 +29,14 @@ class Memory:
         """The value, None if there is none."""
         with self._database.lock:
             values = (self._chain(), key)
-            found = self._database.query("SELECT value FROM memory WHERE chain = ? AND key = ?", values)
-        return self._read(key, found[0][0]) if found else None
+            found = self._database.query("SELECT value, crc FROM memory WHERE chain = ? AND key = ?", values)
+        return self._read(key, *found[0]) if found else None
 
     def all(self, prefix: str = "") -> dict[str, Json]:
         """All values whose key begins so, by key."""
         with self._database.lock:
-            found = self._database.query("SELECT key, value FROM memory WHERE chain = ?", (self._chain(),))
-        return {key: self._read(key, value) for key, value in sorted(found) if key.startswith(prefix)}
+            found = self._database.query("SELECT key, value, crc FROM memory WHERE chain = ?", (self._chain(),))
+        return {key: self._read(key, value, crc) for key, value, crc in sorted(found) if key.startswith(prefix)}
 
     def set(self, key: str, value: Json) -> None:
         """Writes a value.
@@ -46,7 +47,7 @@ class Memory:
 
     def update(self, values: Mapping[str, Json]) -> None:
         """Writes several values at once; None removes one."""
-        written = [(self._chain(), key, _text(value)) for key, value in values.items() if value is not None]
+        written = [_row(self._chain(), key, value) for key, value in values.items() if value is not None]
         with self._database.transaction():
             self._lease.fence()
             for key, value in values.items():
@@ -54,22 +55,22 @@ class Memory:
                     self._database.run("DELETE FROM memory WHERE chain = ? AND key = ?", (self._chain(), key))
             for row in written:
                 self._database.run(
-                    "INSERT INTO memory (chain, key, value) VALUES (?, ?, ?) "
-                    "ON CONFLICT (chain, key) DO UPDATE SET value = excluded.value",
+                    "INSERT INTO memory (chain, key, value, crc) VALUES (?, ?, ?, ?) "
+                    "ON CONFLICT (chain, key) DO UPDATE SET value = excluded.value, crc = excluded.crc",
                     row,
                 )
 
-    def _read(self, key: str, text: str) -> Json:
-        try:
-            value: Json = json.loads(text)
-        except ValueError:
-            raise DatabaseCorruptError(f"what is remembered as {key} in {self._database.where} is damaged") from None
+    def _read(self, key: str, text: str, crc: int) -> Json:
+        if check_of(self._chain(), key, text) != crc:
+            raise DatabaseCorruptError(f"what is remembered as {key} in {self._database.where} is damaged")
+        value: Json = json.loads(text)
         return value
 
 
-def _text(value: Json) -> str:
+def _row(chain: str, key: str, value: Json) -> tuple[str, str, str, int]:
     _no_fraction(value)
-    return json.dumps(value, separators=(",", ":"))
+    text = json.dumps(value, separators=(",", ":"))
+    return chain, key, text, check_of(chain, key, text)
 
 
 def _no_fraction(value: object) -> None:

@@ -181,7 +181,7 @@ class SqlRepository:
                 held, total = top[9], top[10]
             old, held, total = self._apply(rows, held, total)
             self._insert(header, pack(old), held, total)
-            database.run("DELETE FROM headers WHERE number <= ?", (header.number - RING,))
+            database.send("DELETE FROM headers WHERE number <= ?", (header.number - RING,))
 
     def save_chunk(self, header: Header, rows: Sequence[Row]) -> None:
         database = self._database
@@ -197,7 +197,7 @@ class SqlRepository:
                     raise NotAChildError(f"block {header.number} is not above block {top[0]}, the last taken")
                 held, total = top[9], top[10]
             _, held, total = self._apply(rows, held, total)
-            database.run("DELETE FROM headers")
+            database.send("DELETE FROM headers")
             self._insert(header, None, held, total)
 
     def undo_to(self, number: int) -> list[Row]:
@@ -218,7 +218,7 @@ class SqlRepository:
                 undone += self._unpacked(row)
             if above:
                 self._write(undone)
-                database.run("DELETE FROM headers WHERE number > ?", (number,))
+                database.send("DELETE FROM headers WHERE number > ?", (number,))
             self.journal.roll_back(number)
         return undone
 
@@ -226,21 +226,27 @@ class SqlRepository:
         with self._database.transaction():
             self.lease.fence()
             self._empty()
-            self._database.run(
-                f"INSERT INTO snapshot ({_FIELDS}, resume) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (*_fields(header), b""),
+            values = (*_fields(header), b"")
+            self._database.send(
+                f"INSERT INTO snapshot ({_FIELDS}, resume, crc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (*values, check_of(*values)),
             )
 
     def add_snapshot(self, rows: Sequence[Row], resume: bytes) -> None:
         with self._database.transaction():
             self.lease.fence()
-            self._write(rows)
-            if not self._database.run("UPDATE snapshot SET resume = ?", (resume,)):
+            state = self.snapshot_state()
+            if state is None:
                 raise StorageError("no snapshot is under way")
+            self._write(rows)
+            crc = check_of(*_fields(state[0]), resume)
+            self._database.send("UPDATE snapshot SET resume = ?, crc = ?", (resume, crc))
 
     def snapshot_state(self) -> tuple[Header, bytes] | None:
         with self._database.lock:
-            found = self._database.query(f"SELECT {_FIELDS}, resume FROM snapshot")
+            found = self._database.query(f"SELECT {_FIELDS}, resume, crc FROM snapshot")
+        if found and check_of(*found[0][:9]) != found[0][9]:
+            raise DatabaseCorruptError(f"the snapshot under way in {self.where} is damaged")
         return (_header_of(found[0]), found[0][8]) if found else None
 
     def end_snapshot(self) -> None:
@@ -254,9 +260,9 @@ class SqlRepository:
                 total += rows_sum(piece)
             with self._database.transaction(durable=True):
                 self.lease.fence()
-                self._database.run("DELETE FROM headers")
+                self._database.send("DELETE FROM headers")
                 self._insert(state[0], None, held, total)
-                self._database.run("DELETE FROM snapshot")
+                self._database.send("DELETE FROM snapshot")
 
     def reset(self) -> None:
         with self._database.transaction():
@@ -280,7 +286,7 @@ class SqlRepository:
 
     def _empty(self) -> None:
         for table in ("rows", "headers", "snapshot"):
-            self._database.run(f"DELETE FROM {table}")
+            self._database.send(f"DELETE FROM {table}")
 
     def _taken(self, header: Header) -> bool:
         values = (header.number, header.hash)
@@ -318,7 +324,7 @@ class SqlRepository:
 
     def _insert(self, header: Header, undo: bytes | None, held: int, total: int) -> None:
         values = (*_fields(header), undo, held, total)
-        self._database.run(
+        self._database.send(
             f"INSERT INTO headers ({_WHOLE}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*values, check_of(*values))
         )
 

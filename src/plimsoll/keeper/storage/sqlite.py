@@ -34,7 +34,14 @@ __all__ = ["FileLock", "SqliteDatabase"]
 PATIENCE_MS = 2_000
 """How long another process's write is waited for."""
 PIECE = 20_000
-WORDS = {"bytes": "BLOB", "small": "INTEGER", "serial": "INTEGER PRIMARY KEY AUTOINCREMENT", "packed": "WITHOUT ROWID"}
+CHECKED = {"journal", "spent"}
+WORDS = {
+    "bytes": "BLOB",
+    "small": "INTEGER",
+    "key": "INTEGER",
+    "serial": "INTEGER PRIMARY KEY AUTOINCREMENT",
+    "packed": "WITHOUT ROWID",
+}
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -95,13 +102,15 @@ class SqliteDatabase(Nesting):
         self._full = False
         with self._told():
             self._db = self._connect("rw" if read_only else "rwc")
-            self._db.execute("PRAGMA query_only = 1" if read_only else "PRAGMA journal_mode = WAL")
+            if read_only:
+                self._db.execute("PRAGMA query_only = 1")
             self._db.execute("PRAGMA synchronous = NORMAL")
             self._db.execute("PRAGMA journal_size_limit = 67108864")
         self._inode = None if path is None else path.stat().st_ino
 
     def make_tables(self) -> None:
         """Makes what is missing of the tables."""
+        self.query("PRAGMA journal_mode = WAL")
         with self.transaction(durable=True):
             for statement in tables(WORDS):
                 self._db.execute(statement)
@@ -115,13 +124,21 @@ class SqliteDatabase(Nesting):
 
         :raises DatabaseCorruptError: it is damaged.
         """
-        answer = self.query("PRAGMA quick_check(1)")
-        if answer != [("ok",)]:
-            raise DatabaseCorruptError(f"{self.where} is damaged: {answer[0][0] if answer else 'no answer'}")
+        answers = [self.query("PRAGMA quick_check(1)")]
+        # Entries of indexes are compared too, where one that is missed would go unnoticed.
+        for table in CHECKED & self.names():
+            answers.append(self.query(f"PRAGMA integrity_check({table})"))
+        for answer in answers:
+            if answer != [("ok",)]:
+                told = " ".join(str(answer[0][0]).split()) if answer else "no answer"
+                raise DatabaseCorruptError(f"{self.where} is damaged: {told}")
 
     def run(self, sql: str, values: Sequence[object] = ()) -> int:
         with self._told():
             return self._db.execute(sql, values).rowcount
+
+    def send(self, sql: str, values: Sequence[object] = ()) -> None:
+        self.run(sql, values)
 
     def query(self, sql: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         with self._told():
