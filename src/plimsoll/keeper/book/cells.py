@@ -9,11 +9,12 @@ of a pool. Legs of a cell are of one sign. In a cell a leg is worth `fixed + siz
 
 **Margin of error.** Each leg is valued a little worse than it is: X is moved against its holder by ε of the magnitudes
 that it was made from, R is raised by ε of itself, and `legs` and `search` do the same with what they write, with
-ε = 2⁻⁴⁰. Let u = 2⁻⁵³. Every number here and there is made of exact integers by at most a dozen operations (conversion,
+ε = 2⁻³⁴. Let u = 2⁻⁵³. Every number here and there is made of exact integers by at most a dozen operations (conversion,
 scaling, product, sum of two), each of relative error ≤ u of the magnitudes that go into it, so it is within 16·u of the
 sum of the magnitudes of its parts. A valuation adds three terms for each of at most 32 + 16 + 1 legs and two for the
 account, by at most 150 additions, which err by at most 150·u of the sum of the magnitudes. In all the valuation is
-within 200·u < ε/40 of the sum over all parts of their magnitudes, while it is moved down by at least ε of this sum.
+within 200·u of the sum over all parts of their magnitudes, while it is moved down by at least ε = 2¹⁹·u of this sum
+(half of which `search` needs for what it adds up over time).
 What the contracts round is less. Per leg: 1 wei of profit, 1 wei of requirement or 1 wei of collateral or debt, and
 1e-24 of unit value per share, which is 1e-11 with the most shares that a word holds; the absolute margin of 1e-9 for
 each leg and each account covers them. The slope's part of a ratio is rounded up by at most 1e-18, which `legs` adds.
@@ -31,19 +32,24 @@ import numpy.typing as npt
 
 from plimsoll.keeper.book.columns import COLLATERAL, DEBT, NONE, Floats
 from plimsoll.keeper.book.mirror import Mirror
-from plimsoll.model.engine.books import MarketBook, SideBook, load_market, load_pool
+from plimsoll.model.config_words import MarginWord, MarketFlags
+from plimsoll.model.engine.books import load_pool
 from plimsoll.model.engine.draft import Draft
+from plimsoll.model.engine.state import Event, Market, Side
+from plimsoll.model.funding import drift, index_growth, integrate
 from plimsoll.model.oracle import PriceFlags
 from plimsoll.model.oracle_words import Spot, Trend
+from plimsoll.model.side import size_of
 from plimsoll.units import PPM, WAD, mul_div_up
 
 __all__ = ["EPSILON", "TINY", "Cells", "Prices"]
 
-EPSILON = 2.0**-40
+EPSILON = 2.0**-34
 """Relative margin of error."""
 TINY = 1e-9
 """Absolute margin of error of each leg and each account, settlement units."""
-INVALID = int(PriceFlags.INVALID)
+INVALID, SETTLED = int(PriceFlags.INVALID), int(MarketFlags.SETTLED)
+NO_EVENT = Event()
 FAR = 1e30
 """X of a leg whose asset was not observed: nobody can liquidate its holder."""
 CODES = DEBT + 1
@@ -52,6 +58,8 @@ Name: TypeAlias = tuple[int, int, int]
 Shape: TypeAlias = tuple[float, float, float, float, int, int]
 """What legs of a cell are made with: scale A, offset C (settlement units), base and slope of the ratio, epoch; or
 weight per unit of balance. And the number of the side's events."""
+
+OF_DEBT: Shape = (1.0, 0.0, 0.0, 0.0, 0, 0)
 
 
 @dataclass(slots=True)
@@ -75,6 +83,8 @@ class Cells:
     floor: Floats = field(default_factory=lambda: np.full(1 << 16, np.nan))
     """Keeper floor by pool, settlement units, rounded up; not a number for a pool that is not known."""
     _numbers: dict[Name, int] = field(default_factory=dict)
+    _kept: dict[int, tuple[tuple[int, int, MarginWord], tuple[Shape, Shape]]] = field(default_factory=dict)
+    """Shapes of both sides by market, and what they were made of."""
     _pools: npt.NDArray[np.int32] = field(default_factory=lambda: np.full(1 << 16, NONE, np.int32))
     _lookup: npt.NDArray[np.int32] = field(default_factory=lambda: np.full((0, CODES, 2), NONE, np.int32))
 
@@ -140,34 +150,66 @@ class Cells:
 
     def _values(self, draft: Draft) -> Iterator[tuple[int, float | None, float, Shape]]:
         """X (None: not observed), R and shape of each cell."""
-        mirror, numbers = self.mirror, self._numbers
-        seen: dict[int, tuple[Spot, Trend]] = draft.prices
-        for (pool, code, short), cell in numbers.items():
+        mirror, seen = self.mirror, draft.prices
+        for (pool, code, short), cell in self._numbers.items():
             if code == DEBT:
                 index = load_pool(draft, pool).borrow_index / WAD
-                yield cell, index * (1 + EPSILON), 0.0, (1.0, 0.0, 0.0, 0.0, 0, 0)
+                yield cell, index * (1 + EPSILON), 0.0, OF_DEBT
             elif code >= COLLATERAL:
                 terms = mirror.collaterals[pool, code - COLLATERAL].terms
                 weight = terms.weight_maintenance_ppm / (PPM * 10**terms.decimals)
                 answer = seen.get(terms.asset)
                 worth = None if answer is None else _bounded(*answer, True) / WAD * (1 - EPSILON)
                 yield cell, worth, 0.0, (weight, 0.0, 0.0, 0.0, 0, 0)
-            else:
-                market = load_market(draft, pool << 8 | code)
-                side = market.short if short else market.long
-                yield cell, *_market_prices(market, seen, bool(short)), _shape(market, side)
+            elif not short:
+                # Both sides of a market at once.
+                market = pool << 8 | code
+                m, margin = mirror.markets[market], mirror.market_terms[market].margin
+                long_shape, short_shape = self._shapes_of(market, m, margin)
+                index = self._funding(market, m, draft.time, margin)
+                settled, answer = bool(margin.flags & SETTLED), seen.get(margin.asset)
+                yield cell, *_market_prices(m.price, settled, index, answer, False), long_shape
+                yield self._numbers[pool, code, 1], *_market_prices(m.price, settled, index, answer, True), short_shape
+
+    def _shapes_of(self, market: int, m: Market, margin: MarginWord) -> tuple[Shape, Shape]:
+        known = self._kept.get(market)
+        made = (m.long.events, m.short.events, margin)
+        if known is not None and known[0] == made:
+            return known[1]
+        shapes = (
+            _shape(self._event(market, True, m), margin, m.long),
+            _shape(self._event(market, False, m), margin, m.short),
+        )
+        self._kept[market] = made, shapes
+        return shapes
+
+    def _event(self, market: int, long: bool, m: Market) -> Event:
+        number = m.long.events if long else m.short.events
+        return self.mirror.events[market, long, number] if number else NO_EVENT
+
+    def _funding(self, market: int, m: Market, time: int, margin: MarginWord) -> int:
+        """The funding index at a time, as `load_market` accrues it."""
+        if time == m.time or margin.flags & SETTLED:
+            return m.index
+        t = self.mirror.market_terms[market].trade
+        long = size_of(m.long.shares, self._event(market, True, m).scale)
+        short = size_of(m.short.shares, self._event(market, False, m).scale)
+        velocity, bound = drift(m.rate, long - short, t.skew_scale, t.r_max, t.v_max, t.dead_band_ppm)
+        return m.index + index_growth(integrate(m.rate, velocity, bound, time - m.time)[1], m.price)
 
 
-def _market_prices(m: MarketBook, seen: dict[int, tuple[Spot, Trend]], short: bool) -> tuple[float | None, float]:
-    price = demanded = m.price
-    if not m.settled:
-        answer = seen.get(m.terms.margin.asset)
+def _market_prices(
+    stored: int, settled: bool, index: int, answer: tuple[Spot, Trend] | None, short: bool
+) -> tuple[float | None, float]:
+    price = demanded = stored
+    if not settled:
         if answer is None:
             return None, 0.0
-        price = _bounded(*answer, not short)
-        demanded = 0 if answer[0].flags & INVALID else price
-    margin = EPSILON * (price + abs(m.index)) / WAD
-    worth = (price - m.index) / WAD
+        price = demanded = answer[0].price
+        if answer[0].flags & INVALID:
+            price, demanded = _bounded(*answer, not short), 0
+    margin = EPSILON * (price + abs(index)) / WAD
+    worth = (price - index) / WAD
     return worth + margin if short else worth - margin, demanded / WAD * (1 + EPSILON)
 
 
@@ -179,7 +221,6 @@ def _bounded(spot: Spot, trend: Trend, long: bool) -> int:
     return mul_div_up(spot.price, PPM + bound, PPM) if long else spot.price * (PPM - bound) // PPM
 
 
-def _shape(m: MarketBook, side: SideBook) -> Shape:
-    terms = m.terms.margin
-    ratio = (terms.mm_base_ppm + terms.penalty_ppm) / PPM
-    return side.scale / 10**36, side.offset / 10**24, ratio, terms.mm_slope / WAD, side.epoch, side.events
+def _shape(event: Event, margin: MarginWord, side: Side) -> Shape:
+    ratio = (margin.mm_base_ppm + margin.penalty_ppm) / PPM
+    return event.scale / 10**36, event.offset / 10**24, ratio, margin.mm_slope / WAD, event.epoch, side.events

@@ -81,33 +81,34 @@ class _Grown:
 class AccountColumns(_Grown):
     """`first` is the first leg of each account, `NONE` without any; `pool` its pool.
 
-    Of the search: `base` is what counts beside the legs; `radius` how far prices may move against the account before it
-    is looked at; `mask` which cells it depends on; `cell` and `place` say where its threshold is, if it has one.
+    Row 0 is nobody's: what is free belongs to it.
+
+    Of the search: `base` is what counts beside the legs; `cell` and `place` say where the threshold of an account with
+    one position is, `slot` where one with several legs is.
     """
 
     first: npt.NDArray[np.int32]
     pool: npt.NDArray[np.uint16]
     base: Floats
-    radius: npt.NDArray[np.float32]
-    mask: npt.NDArray[np.uint64]
     cell: npt.NDArray[np.int32]
     place: npt.NDArray[np.int32]
+    slot: npt.NDArray[np.int32]
 
     def __init__(self) -> None:
         super().__init__()
-        self.ids: list[bytes] = []
+        self.ids: list[bytes] = [b""]
         self.rows: dict[bytes, int] = {}
         self.reserve(LEAST)
+        self.count = 1
 
     def _columns(self) -> dict[str, tuple[Any, Any]]:
         return {
             "first": (np.int32, NONE),
             "pool": (np.uint16, 0),
             "base": (np.float64, 0.0),
-            "radius": (np.float32, np.inf),
-            "mask": (np.uint64, 0),
             "cell": (np.int32, NONE),
             "place": (np.int32, NONE),
+            "slot": (np.int32, NONE),
         }
 
     def _grew(self) -> None:
@@ -151,7 +152,7 @@ class LegColumns(_Grown):
     the same account.
 
     Of the search: at the prices of its `cell` a leg is worth `fixed + size·X − demand·R`; all three are 0 when it is
-    free.
+    free. `place` is where it is among the members of the cell; `gone` are cells and places of legs that went.
     """
 
     account: npt.NDArray[np.int32]
@@ -161,10 +162,12 @@ class LegColumns(_Grown):
     fixed: Floats
     size: Floats
     demand: Floats
+    place: npt.NDArray[np.int32]
 
     def __init__(self) -> None:
         super().__init__()
         self.free: list[int] = []
+        self.gone: list[tuple[int, int]] = []
         self.reserve(LEAST)
 
     def _columns(self) -> dict[str, tuple[Any, Any]]:
@@ -176,6 +179,7 @@ class LegColumns(_Grown):
             "fixed": (np.float64, 0.0),
             "size": (np.float64, 0.0),
             "demand": (np.float64, 0.0),
+            "place": (np.int32, NONE),
         }
 
     def _grew(self) -> None:
@@ -230,6 +234,9 @@ class LegColumns(_Grown):
         else:
             self._following[before] = self._following[leg]
         self._account[leg] = 0
+        if self.place[leg] != NONE:
+            self.gone.append((int(self.cell[leg]), int(self.place[leg])))
+            self.place[leg] = NONE
         self.fixed[leg] = self.size[leg] = self.demand[leg] = 0.0
         self.free.append(leg)
 

@@ -17,7 +17,7 @@ from plimsoll.keeper.book.mirror import Mirror
 
 __all__ = ["HOPELESS", "account_cash", "make_legs"]
 
-HOPELESS = -1e300
+HOPELESS = -1e270
 """What makes an account a candidate whatever else it holds: it is to be valued exactly."""
 TWO_64 = 2.0**64
 LOW_40, LOW_48 = np.uint64((1 << 40) - 1), np.uint64((1 << 48) - 1)

@@ -52,7 +52,7 @@ class Mirror(Registry):
 
         :raises BookError: the mirror is not empty.
         """
-        if self.accounts.count or self.markets or self.pools:
+        if self.accounts.rows or self.markets or self.pools:
             raise BookError("the mirror holds something already; load into a new one")
         self.revision += 1
         ids: list[bytes] = []
@@ -166,6 +166,11 @@ class Mirror(Registry):
             queue.sort(key=lambda order: order.id)
         return list(found.values())
 
+    @property
+    def known(self) -> int:
+        """How many accounts there are."""
+        return len(self.accounts.rows)
+
     def ids(self, rows: Iterable[int]) -> list[bytes]:
         """The accounts in these rows."""
         known = self.accounts.ids
@@ -174,7 +179,7 @@ class Mirror(Registry):
     def rows(self) -> Iterator[tuple[int, bytes, bytes]]:
         """Accounts, positions and balances as rows, for comparison with the database or the chain."""
         accounts, legs = self.accounts, self.legs
-        for row, account in enumerate(accounts.ids):
+        for account, row in accounts.rows.items():
             word = accounts.word(row)
             if word != NOTHING:
                 yield ACCOUNT, account, word

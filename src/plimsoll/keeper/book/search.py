@@ -1,18 +1,24 @@
 """The search for accounts that may be below their line: fast, in floats, and never missing one.
 
 An account is one of three kinds. Without position and debt it cannot be below. With one position and nothing else it
-is found by its threshold (`thresholds`). Any other has a *radius*: how far the prices of its cells may move against it,
-as a part of what they were when the radius was measured, before its valuation can be negative; only accounts whose
-radius is used up are valued. `anchor` measures all radii anew.
+is found by its threshold (`thresholds`). Any other has a valuation at reference prices, one reference for each cell,
+and a *radius*: how far the prices of its cells may move against it, as a part of themselves, before its valuation can
+be negative. A cell whose price has moved moves its reference too, which changes the valuations of its members; what
+little the others have moved since is compared with the radii, and only accounts whose radius is used up are valued.
 
 All valuations are lowered by the margin of error (`cells`), so what is not found is healthy; what is found is to be
 confirmed in exact integers.
 
-**Radius.** Let B ≥ 0 be the valuation at prices (X₀, R₀), U = |X₀| + R₀ of a cell, θ its largest demand per size. From
-(X₀, R₀) to (X, R) a leg of the cell loses |size|·(∓ΔX) + demand·ΔR (− for longs), with demand between 0 and θ·|size|:
-at most |size|·U·d with d = max(0, ∓ΔX, ∓ΔX + θ·ΔR)/U. All legs together lose at most D·max d with D = Σ |size|·U, and
-as long as that is less than B the valuation stays positive: the radius is B/D. It is kept a little smaller than it is,
-which covers the rounding of B, D and d.
+**Radius.** Let B ≥ 0 be the valuation at the references (X₀, R₀), U > 0 a unit of a cell, θ its largest demand per
+size. From (X₀, R₀) to (X, R) a leg of the cell loses |size|·(∓ΔX) + demand·ΔR (− for longs), with demand between 0
+and θ·|size|: at most |size|·U·d with d = max(0, ∓ΔX, ∓ΔX + θ·ΔR)/U. All legs together lose at most D·max d with
+D = Σ |size|·U (`reach`), and as long as that is less than B the valuation stays positive: the radius is B/D. U is
+about the price that the cell had first; it is never changed.
+
+**Moving references.** One pass adds size·ΔX − demand·ΔR to the valuation of each member: an error of at most 8·u of the
+leg's magnitudes at both prices, and of u of the valuation. While prices stay between half and twice what they were when
+all valuations were last made (`anchor`), magnitudes of any time are at most 4 times those of any other, and one search
+errs by at most (8·2·4 + 49)·u < 2⁷·u of the sum of the magnitudes, so `MOST` = 2¹¹ searches err by 2¹⁸·u = ε/2.
 """
 
 from __future__ import annotations
@@ -27,6 +33,7 @@ from plimsoll.keeper.book.cells import EPSILON, TINY, Cells, Prices
 from plimsoll.keeper.book.columns import COLLATERAL, DEBT, NONE, Floats, Index
 from plimsoll.keeper.book.exact import draft_of
 from plimsoll.keeper.book.legs import HOPELESS, account_cash, make_legs
+from plimsoll.keeper.book.members import Members, Several
 from plimsoll.keeper.book.mirror import Mirror
 from plimsoll.keeper.book.observations import Observations
 from plimsoll.keeper.book.thresholds import Thresholds
@@ -34,8 +41,11 @@ from plimsoll.model.engine.draft import Draft
 
 __all__ = ["Search", "Standing"]
 
-CROWD = 30_000
-"""So many accounts with a used-up radius make it cheaper to measure all anew."""
+Bools = npt.NDArray[np.bool_]
+MOST = 1 << 11
+"""Searches between two anchors."""
+NEAR = 1e-4
+"""A cell whose prices moved by more of themselves moves its reference."""
 BATCH = 1 << 17
 """Accounts made anew at once, which bounds the memory that takes."""
 
@@ -62,14 +72,18 @@ class Search:
     def __init__(self, mirror: Mirror) -> None:
         self.mirror = mirror
         self.cells = Cells(mirror)
-        self.thresholds: dict[int, Thresholds] = {}
-        self._anchor: Prices | None = None
+        self.thresholds: list[Thresholds] = []
+        self.members: list[Members] = []
+        self.several = Several()
+        self._x: Floats = np.empty(0)
+        self._r: Floats = np.empty(0)
+        self._blind: npt.NDArray[np.bool_] = np.empty(0, bool)
         self._unit: Floats = np.empty(0)
+        self._first: Floats = np.empty(0)
         self._steep: Floats = np.empty(0)
+        self._searches = 0
         self.suspects = 0
         """Accounts that the last search valued because their radius was used up."""
-        self.drift = 0.0
-        """Largest move of a cell against its holders since radii were measured, as a part of its price."""
 
     # ── searching ──────────────────────────────────────────────────────────
 
@@ -80,7 +94,9 @@ class Search:
         """
         prices = self.follow(observations, draft)
         found = [
-            threshold.below(float(prices.x[cell]), float(prices.r[cell])) for cell, threshold in self.thresholds.items()
+            rows
+            for threshold, x, r in zip(self.thresholds, prices.x.tolist(), prices.r.tolist(), strict=True)
+            if len(rows := threshold.below(x, r))
         ]
         found.append(self._used_up(prices))
         return np.sort(np.concatenate(found))
@@ -89,21 +105,21 @@ class Search:
         """Takes in what changed in the mirror; gives the prices of all cells."""
         mirror = self.mirror
         prices, cells, pools = self.cells.update(draft if draft is not None else draft_of(mirror, observations))
-        anchor = self._anchor
-        other = anchor is None or len(anchor.x) != len(prices.x) or bool((anchor.blind != prices.blind).any())
+        other = len(self._x) != len(prices.x) or bool((self._blind != prices.blind).any())
         if other:
-            self._set_anchor(prices)
+            self._refer(prices)
         rows = self._changed(cells, pools)
         for start in range(0, len(rows), BATCH):
             self._make(rows[start : start + BATCH])
-        if other:
-            self._measure(prices)
+        self._searches += 1
+        if other or self._searches > MOST or self._far(prices):
+            self._value_all(prices)
         return prices
 
     def anchor(self, observations: Observations) -> None:
-        """Measures all radii at the present prices. The search does it by itself when it must; done between blocks, it
-        takes no time from them."""
-        self._measure(self.follow(observations))
+        """Makes all valuations anew at the present prices. The search does it by itself when it must; done between
+        blocks, it takes no time from them."""
+        self._value_all(self.follow(observations))
 
     def _changed(self, cells: list[int], pools: list[int]) -> Index:
         """Rows to be made anew."""
@@ -112,21 +128,17 @@ class Search:
         if mirror.fresh:
             mirror.fresh = False
             mirror.changed.clear()
-            return np.arange(accounts.count)
+            return np.arange(1, accounts.count)
         rows = np.fromiter(mirror.changed, np.intp, len(mirror.changed))
         mirror.changed.clear()
-        parts = [rows]
-        if cells:
-            of = np.isin(legs.cell[: legs.count], cells) & (legs.fixed[: legs.count] != 0)
-            parts.append(legs.account[: legs.count][of].astype(np.intp))
-        if pools:
-            parts.append(np.flatnonzero(np.isin(accounts.pool[: accounts.count], pools)))
-        # Legs that had no cell when they were made, because their market or token was not known.
-        if len(parts) > 1:
-            lost = legs.fixed[: legs.count] == HOPELESS
-            parts.append(legs.account[: legs.count][lost].astype(np.intp))
-            rows = np.concatenate(parts)
-        return np.unique(rows)
+        if not cells and not pools:
+            return rows
+        owner, fixed = legs.account[: legs.count], legs.fixed[: legs.count]
+        # Legs without a cell too: their market or token was not known when they were made.
+        of = (np.isin(legs.cell[: legs.count], cells) & (fixed != 0)) | (fixed == HOPELESS)
+        pool = np.flatnonzero(np.isin(accounts.pool[: accounts.count], pools))
+        found: Index = np.unique(np.concatenate([rows, owner[of].astype(np.intp), pool[pool > 0]]))
+        return found
 
     def standing(self, observations: Observations) -> Standing:
         """How every exposed account stands, approximately; looks at all of them."""
@@ -134,14 +146,13 @@ class Search:
         accounts, legs = self.mirror.accounts, self.mirror.legs
         count, used = accounts.count, legs.count
         cell, owner = legs.cell[:used], legs.account[:used]
-        seen = ~prices.blind[cell]
         worth = legs.size[:used] * prices.x[cell]
         demand = legs.demand[:used] * prices.r[cell]
         required = _sums(owner, demand, count)
         equity = accounts.base[:count] + _sums(owner, worth + legs.fixed[:used], count)
         slope = _sums(owner, np.abs(worth - demand), count)
-        hidden = _sums(owner, ~seen & (legs.size[:used] != 0), count) > 0
-        exposed = (accounts.cell[:count] != NONE) | (accounts.radius[:count] < np.inf)
+        hidden = _sums(owner, prices.blind[cell] & (legs.size[:used] != 0), count) > 0
+        exposed = (accounts.cell[:count] != NONE) | (accounts.slot[:count] != NONE)
         rows = np.flatnonzero(exposed & ~hidden & (equity > HOPELESS / 2))
         # The keeper floor was taken off wherever there is a position; it is a requirement, and only of an open one.
         # A free leg has nothing fixed.
@@ -157,36 +168,22 @@ class Search:
     # ── accounts with a radius ─────────────────────────────────────────────
 
     def _used_up(self, prices: Prices) -> Index:
-        accounts = self.mirror.accounts
         drift = self._drift(prices)
-        radius = accounts.radius[: accounts.count]
-        self.drift = most = float(drift.max(initial=0.0))
-        rows = np.flatnonzero(radius <= np.float32(most))
-        if not len(rows):
-            self.suspects = 0
-            return rows
-        # An account is safe from cells that it has nothing in: ask again, cell by cell, the fastest first.
-        radius, mask = radius[rows], accounts.mask[rows]
-        used = radius < 0
-        level, least = most, most / 64
-        while level > 0:
-            low = level / 2 if level > least else -1.0
-            group = np.flatnonzero((drift <= level) & (drift > low)).astype(np.uint64)
-            bits = np.bitwise_or.reduce(np.uint64(1) << group % np.uint64(64))
-            used |= (radius <= np.float32(level)) & (mask & bits != 0)
-            level = float(drift[drift <= low].max(initial=0.0))
-        rows = rows[used]
+        far = np.abs(prices.x - self._x) > NEAR * self._unit
+        # One cell more keeps slow drifts of many from adding up to one slow search.
+        for cell in {*np.flatnonzero(far | (drift > NEAR)).tolist(), int(drift.argmax())}:
+            x, r = float(prices.x[cell]), float(prices.r[cell])
+            if self.members[cell].used:
+                self.members[cell].shift(self.several, x - float(self._x[cell]), r - float(self._r[cell]))
+            self._x[cell], self._r[cell], drift[cell] = x, r, 0.0
+        rows = self.several.within(float(drift.max()) * (1 + 1e-9))
         self.suspects = len(rows)
-        if len(rows) > CROWD:
-            values = self._measure(prices)
-            return np.flatnonzero((values < 0) & (accounts.radius[: accounts.count] < 0))
-        return rows[self._values(rows, prices) < 0]
+        below: Index = rows[self._values(rows, prices) < 0]
+        return below
 
     def _drift(self, prices: Prices) -> Floats:
-        anchor = self._anchor
-        assert anchor is not None
-        loss = self.cells.sign * (anchor.x - prices.x)
-        return np.maximum(0.0, np.maximum(loss, loss + self._steep * (prices.r - anchor.r))) / self._unit
+        loss = self.cells.sign * (self._x - prices.x)
+        return np.maximum(0.0, np.maximum(loss, loss + self._steep * (prices.r - self._r))) / self._unit
 
     def _values(self, rows: Index, prices: Prices) -> Floats:
         """Valuations of accounts."""
@@ -196,46 +193,41 @@ class Search:
         worth = legs.fixed[of] + legs.size[of] * prices.x[cell] - legs.demand[of] * prices.r[cell]
         return base[rows] + _sums(places, worth, len(rows))
 
-    def _measure(self, prices: Prices) -> Floats:
-        """Measures the radii of all accounts that have one; gives the valuations of all accounts."""
-        self._set_anchor(prices)
-        accounts, legs = self.mirror.accounts, self.mirror.legs
-        count, used = accounts.count, legs.count
-        cell, owner, size = legs.cell[:used], legs.account[:used], legs.size[:used]
-        worth = prices.x[cell]
-        worth *= size
-        demand = prices.r[cell]
-        demand *= legs.demand[:used]
-        worth -= demand
-        worth += legs.fixed[:used]
-        values = _sums(owner, worth, count)
-        values += accounts.base[:count]
-        reach = self._unit[cell]
-        reach *= size
-        np.abs(reach, out=reach)
-        radius = accounts.radius[:count]
-        measured = radius < np.inf
-        np.copyto(radius, _radius(values, _sums(owner, reach, count)), where=measured)
-        return values
+    def _far(self, prices: Prices) -> bool:
+        """Whether a price is not between half and twice what it was at the anchor."""
+        now = np.abs(prices.x) + prices.r
+        return bool(((now > 2 * self._first) | (2 * now < self._first)).any())
 
-    def _set_anchor(self, prices: Prices) -> None:
-        self._anchor = prices
-        self._unit = np.abs(prices.x) + prices.r + 1e-30
-        steep = np.zeros(len(prices.x))
-        steep[: len(self._steep)] = self._steep
-        self._steep = steep
-        for cell in range(len(self.thresholds), len(steep)):
-            self.thresholds[cell] = Thresholds(float(self.cells.sign[cell]))
+    def _refer(self, prices: Prices) -> None:
+        """Takes the present prices as references, new cells included; valuations are to be made anew."""
+        known, count = len(self.members), len(prices.x)
+        self._x, self._r, self._blind = prices.x.copy(), prices.r.copy(), prices.blind
+        self._first = np.abs(prices.x) + prices.r
+        unit, steep = np.where(prices.blind, 1.0, np.maximum(self._first, 1e-18)), np.zeros(count)
+        unit[:known], steep[:known] = self._unit, self._steep
+        self._unit, self._steep = unit, steep
+        for cell in range(known, count):
+            self.thresholds.append(Thresholds(float(self.cells.sign[cell])))
+            self.members.append(Members())
+
+    def _value_all(self, prices: Prices) -> None:
+        self._searches = 0
+        self._refer(prices)
+        self.several.radius[:] = self.several.still
+        for members, x, r in zip(self.members, prices.x.tolist(), prices.r.tolist(), strict=True):
+            members.shift(self.several, x, r)
 
     # ── making anew ────────────────────────────────────────────────────────
 
     def _make(self, rows: Index) -> None:
-        """Makes legs and accounts anew: floats, kind, threshold or radius at the anchor."""
-        mirror, anchor = self.mirror, self._anchor
-        assert anchor is not None
-        accounts, legs, many = mirror.accounts, mirror.legs, len(rows)
+        """Makes legs and accounts anew: floats, kind, threshold or valuation at the references."""
+        accounts, legs, many = self.mirror.accounts, self.mirror.legs, len(rows)
+        for left, gone in legs.gone:
+            self.members[left].drop(np.array([gone], np.int32))
+        legs.gone.clear()
         places, of = legs.chains(accounts, rows)
-        make_legs(mirror, self.cells, of)
+        before = legs.cell[of]
+        make_legs(self.mirror, self.cells, of)
         code, size, cell, demand = legs.code[of], np.abs(legs.size[of]), legs.cell[of], legs.demand[of]
         some = size > 0
         np.maximum.at(self._steep, cell[some], demand[some] / size[some])
@@ -252,20 +244,28 @@ class Search:
         odd = (held != told.astype(np.float64)) | (np.isnan(floor) & (trades | owes))
         base[odd] = HOPELESS
         accounts.base[rows] = base
-        worth = legs.fixed[of] + legs.size[of] * anchor.x[cell] - demand * anchor.r[cell]
-        values = base + _sums(places, worth, many)
-        reach = _sums(places, size * self._unit[cell], many)
         # An account with one leg has it first.
         alone = trades & (number == 1) & ~odd
         only = accounts.first[rows]
         alone[alone] = (legs.size[only[alone]] != 0) & (legs.fixed[only[alone]] > HOPELESS)
+        several = (trades | owes | odd) & ~alone
         self._put_thresholds(rows, np.where(alone, legs.cell[only], NONE), only)
-        radius = _radius(values, reach)
-        radius[~(trades | owes | odd) | alone] = np.inf
-        accounts.radius[rows] = radius
-        mask = np.zeros(many, np.uint64)
-        np.bitwise_or.at(mask, places, np.uint64(1) << (cell % 64).astype(np.uint64))
-        accounts.mask[rows] = mask
+        reach = np.maximum(_sums(places, size * self._unit[cell], many), 1e-30)
+        still = (base + _sums(places, legs.fixed[of], many)) / reach
+        worth = legs.size[of] * self._x[cell] - demand * self._r[cell]
+        self._put_several(rows, several, reach, still, still + _sums(places, worth, many) / reach)
+        self._put_members(of, before, several[places], reach[places])
+
+    def _put_several(self, rows: Index, several: Bools, reach: Floats, still: Floats, radius: Floats) -> None:
+        """Gives accounts a slot, or takes it away."""
+        slot = self.mirror.accounts.slot
+        has = slot[rows] != NONE
+        gone, new, old = rows[has & ~several], rows[several & ~has], several & has
+        self.several.drop(slot[gone])
+        slot[gone] = NONE
+        self.several.change(slot[rows[old]], reach[old], still[old], radius[old])
+        come = several & ~has
+        slot[new] = self.several.put(new, reach[come], still[come], radius[come])
 
     def _put_thresholds(self, rows: Index, cells: npt.NDArray[np.int32], only: npt.NDArray[np.int32]) -> None:
         """Moves accounts to the thresholds of their cell, or away from any (`NONE`)."""
@@ -286,18 +286,31 @@ class Search:
             accounts.place[new] = threshold.put(new, key[~stays], ratio[~stays])
             accounts.cell[new] = cell
 
+    def _put_members(self, of: Index, before: npt.NDArray[np.int32], several: Bools, reach: Floats) -> None:
+        """Moves legs to the members of their cell, or away from any."""
+        legs, slot = self.mirror.legs, self.mirror.accounts.slot
+        here, cells = legs.place[of] != NONE, legs.cell[of]
+        # A leg without a size does not move with any price.
+        stays = here & several & (cells == before)
+        leaves, comes = here & ~stays, several & ~stays & (legs.size[of] != 0)
+        for cell in np.unique(before[leaves]).tolist():
+            gone = of[leaves & (before == cell)]
+            self.members[cell].drop(legs.place[gone])
+            legs.place[gone] = NONE
+        size, demand = legs.size[of] / reach, legs.demand[of] / reach
+        for cell in np.unique(cells[stays | comes]).tolist():
+            members, old, new = self.members[cell], stays & (cells == cell), comes & (cells == cell)
+            members.change(legs.place[of[old]], size[old], demand[old])
+            legs.place[of[new]] = members.put(slot[legs.account[of[new]]], size[new], demand[new])
+
     def memory(self) -> int:
         """Bytes that the columns take."""
         mirror = self.mirror
-        return mirror.accounts.memory() + mirror.legs.memory() + sum(one.memory() for one in self.thresholds.values())
+        own = sum(one.memory() for one in self.thresholds) + sum(one.memory() for one in self.members)
+        own += self.several.memory()
+        return mirror.accounts.memory() + mirror.legs.memory() + own
 
 
 def _sums(places: npt.NDArray[np.integer[Any]], parts: npt.NDArray[Any], count: int) -> Floats:
     """Sums of parts by place."""
     return np.bincount(places, parts, count).astype(np.float64, copy=False)
-
-
-def _radius(values: Floats, reach: Floats) -> npt.NDArray[np.float32]:
-    """Radii of valuations: −1 for what is below the line already."""
-    radius = values / np.maximum(reach, 1e-30) * (1 - 1e-6) - 1e-9
-    return np.where(values < 0, np.float32(-1), np.clip(radius, 0, 1e30).astype(np.float32))
