@@ -86,6 +86,8 @@ class Histories(RuleBasedStateMachine):
         assert self.repository.journal.open() == []
         assert self.manager.busy == frozenset()
         self.nothing_is_twice()
+        landed = {entry.data.hex() for entry in self.repository.journal.recent(1_000) if entry.status == "landed"}
+        assert landed - {""} == set(self.chain.successes()), "the journal knows what landed, and nothing else"
         self.repository.close()
         self.loop.close()
 

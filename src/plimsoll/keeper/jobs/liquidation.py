@@ -49,9 +49,10 @@ class Liquidation:
                 version=one.version,
                 positions=one.positions,
                 on_sale=one.on_sale,
+                unreadable=one.unreadable,
             )
             for one in confirmed
-            if one.below
+            if one.below or one.unreadable
         )
         poisoned = frozenset(h.account for h in self.below if moment.poisons.get(h.account) == (h.version, h.newest))
         snapshot = Snapshot(

@@ -12,7 +12,7 @@ from plimsoll.chain.errors import ContractRevert, Revert, RpcError, StringRevert
 from plimsoll.chain.receipt import ErrorRegistry
 from plimsoll.keeper.sending.ports import Node
 
-__all__ = ["Call", "Cause", "Dropped", "Fitted", "Simulated", "Simulator", "cause_of", "fit", "pack"]
+__all__ = ["Call", "Cause", "Dropped", "Fitted", "Simulated", "Simulator", "Way", "cause_of", "fit", "pack"]
 
 T = TypeVar("T")
 PROBE_ADDRESS = "0x00000000000000000000000000000000507e0be5"

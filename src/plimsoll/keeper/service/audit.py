@@ -94,7 +94,7 @@ class Auditor:
         nearest = standing.rows[standing.distance.argsort()[: self._at_risk]].tolist()
         count = len(self._mirror.accounts.ids)
         drawn = self._random.sample(range(count), min(self._chosen, count))
-        return self._mirror.ids(sorted({*nearest, *drawn}))
+        return [account for account in self._mirror.ids(sorted({*nearest, *drawn})) if account]
 
 
 def _differs(ours: Confirmed, equity: int, required: int, newest: int) -> str:

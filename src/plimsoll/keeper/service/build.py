@@ -77,7 +77,7 @@ def build(
     :param source: signed prices; by default from the service that the configuration names.
     """
     target = Target.of(deployment.rpc, deployment)
-    nodes = Nodes(config, target, telemetry, log)
+    nodes = Nodes(config, target, telemetry)
     options, sending = config.options(), config.sending_options()
     where = database or "memory"
 
@@ -154,6 +154,7 @@ def build(
             accounts=lambda: frozenset(calls.account(pool) for pool in mirror.pool_terms),
             providers=nodes.status,
             lag=nodes.lag,
+            look=nodes.look,
             close=close,
         )
 

@@ -29,7 +29,7 @@ from plimsoll.keeper.operations.ports import Decision, Term, decision_id
 from plimsoll.keeper.operations.telemetry import Telemetry
 from plimsoll.keeper.report import LIQUIDATION_RESULTS, ORDER_RESULTS
 from plimsoll.keeper.sending.intent import Intent, Outcome, Result
-from plimsoll.keeper.sending.simulate import Call, Dropped, Fitted, Simulated, Simulator, cause_of, fit
+from plimsoll.keeper.sending.simulate import Call, Dropped, Fitted, Simulated, Simulator, Way, cause_of, fit
 from plimsoll.keeper.service.calls import CallData, Calls, show_order
 from plimsoll.keeper.service.names import digest, name_of, show_key
 from plimsoll.units import PPM, WAD, div_up, mul_div_down, mul_div_up
@@ -105,7 +105,8 @@ class Dispatcher:
         :raises NodeUnavailable: it does not answer.
         """
         way = await self._simulator.probe(head.hash)
-        self._log.info("simulation", f"the node simulates by {way.value}")
+        if way is Way.PLAIN:
+            self._log.warn("simulation", "the node simulates only at the time of its last block, not of the next one")
 
     async def carry_out(self, job: str, actions: Sequence[Action], moment: Moment) -> list[Decision]:
         """One decision after the other; what is blocked ends the job for this pass.
@@ -149,6 +150,7 @@ class Dispatcher:
             made.append(self._refuse(job, one.item.key, f"{show_order(one.item)} stays as it is: {reason}", one.revert))
         for batch in fitted:
             items = tuple(batch.items)
+            # Clearing what pays nothing is a duty: its fee goes back to the trader.
             reward = sum(item.order.keeper_fee for item in items if item.paid)
             made.append(
                 await self._submit(
@@ -157,7 +159,7 @@ class Dispatcher:
                     call(items),
                     moment,
                     batch.simulated,
-                    worth=self._wei(reward, action.pool, moment),
+                    worth=self._wei(reward, action.pool, moment) if reward else None,
                     deadline_time=moment.head.time + ORDER_LAPSES,
                     marks=frozenset(f"{name_of(item.key)}:{item.late}" for item in items),
                 )
@@ -174,6 +176,7 @@ class Dispatcher:
         made = [self._spare(job, one, known) for one in dropped]
         for batch in fitted:
             accounts = tuple(batch.items)
+            # Writing off what is left of an account pays nothing, and is a duty.
             rewards = await self._rewards(accounts, moment)
             made.append(
                 await self._submit(
@@ -182,7 +185,7 @@ class Dispatcher:
                     call(accounts),
                     moment,
                     batch.simulated,
-                    worth=self._wei(rewards, action.pool, moment),
+                    worth=self._wei(rewards, action.pool, moment) if rewards else None,
                     bad_debt=self._wei(_shortfall(accounts, known), action.pool, moment) or 0,
                     urgent=True,
                     marks=frozenset(_mark(account, known) for account in accounts),

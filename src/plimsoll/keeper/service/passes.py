@@ -35,6 +35,8 @@ from plimsoll.keeper.storage.errors import LeaseLostError
 
 __all__ = ["NODE_ERRORS", "Passed", "Passes"]
 
+MANY = 100
+"""Blocks taken at once that are worth a line."""
 NODE_ERRORS = (NodeUnavailable, NoProviderError, HeadMovedError)
 """Not a job's doing: the pass is given up and tried again."""
 
@@ -143,7 +145,8 @@ class Passes:
             elif isinstance(step, ChunkTaken):
                 passed.blocks += step.blocks
                 passed.logs += step.logs
-                self._log.info("catching up", f"logs up to block {step.header.number} are in", logs=step.logs)
+                if step.blocks >= MANY:
+                    self._log.info("catching up", f"logs up to block {step.header.number} are in", logs=step.logs)
             elif isinstance(step, Reorged):
                 passed.reorged = True
                 self._telemetry.reorg(step.depth)

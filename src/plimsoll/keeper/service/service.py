@@ -44,6 +44,7 @@ class Parts:
     :param where: the database, without secrets.
     :param accounts: the keeper's own, by pool, as the mirror has pools.
     :param providers: how the nodes are, for operators; `lag` how many blocks the head is behind the best of them.
+    :param look: the head to go to.
     :param close: gives connections back.
     """
 
@@ -56,6 +57,7 @@ class Parts:
     accounts: Callable[[], frozenset[bytes]]
     providers: Callable[[], tuple[ProviderStatus, ...]]
     lag: Callable[[], int]
+    look: Callable[[], Awaitable[Header]]
     close: Callable[[], Awaitable[None]]
 
 
@@ -166,7 +168,7 @@ class KeeperService:
         if not self._renewing and lease.remaining() < self.config.ha.lease / 2:
             lease.renew()
         for attempt in range(1, HEAD_TRIES + 1):
-            head = await self._head(parts)
+            head = await parts.look()
             try:
                 passed = await parts.passes.run(head)
                 break
@@ -184,6 +186,15 @@ class KeeperService:
                 f"{failures} transactions in a row reverted although their simulation passed; look at the lines before"
             )
         return passed
+
+    async def collect(self) -> None:
+        """Takes in what has been mined since, without deciding anything.
+
+        :raises NodeUnavailable, NoProviderError, HeadMovedError: the chain cannot be read now.
+        """
+        assert self.parts is not None, "open() comes first"
+        passed = await self.parts.passes.follow(await self.parts.look())
+        await self._settle(self.parts, passed.head)
 
     async def _work(self, parts: Parts, stop: asyncio.Event) -> None:
         pause, refusals = FIRST_PAUSE, 0
@@ -227,12 +238,7 @@ class KeeperService:
         while parts.passes.manager.in_flight() and time.monotonic() < deadline:
             await asyncio.sleep(0.05)
             with suppress(*NODE_ERRORS):
-                passed = await parts.passes.follow(await self._head(parts))
-                await self._settle(parts, passed.head)
-
-    async def _head(self, parts: Parts) -> Header:
-        raw = await parts.passes.chain.rpc.request("eth_getBlockByNumber", ["latest", False])
-        return Header.of(raw)
+                await self.collect()
 
     async def _settle(self, parts: Parts, head: Header) -> None:
         settled = parts.passes.settled

@@ -74,6 +74,15 @@ class SteppedKeeper:
         """
         return self._loop.run_until_complete(self._tick())
 
+    def collect(self) -> TickReport:
+        """Counts what has been mined since, without deciding anything.
+
+        :raises NodeUnavailable: the chain cannot be read now.
+        """
+        self.parts.ledger.latest_part = TickReport()
+        self._loop.run_until_complete(self.service.collect())
+        return self.parts.ledger.latest_part
+
     def status(self) -> KeeperStatus:
         """What it is doing now."""
         return self.service.status()
