@@ -7,24 +7,17 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
-from plimsoll.chain.artifacts import repository_root
 from plimsoll.chain.errors import AbiError, NodeUnavailable, SignerError
-from plimsoll.chain.rpc import Rpc
-from plimsoll.chain.signer import Sender
 from plimsoll.commands import keeper_operator
 from plimsoll.deploy.book import BookError
-from plimsoll.deploy.deployment import open_deployment
 from plimsoll.deploy.document import ParameterError
 from plimsoll.keeper.errors import ConfigurationError, KeeperError
-from plimsoll.keeper.keeper import Keeper
-from plimsoll.keeper.log import KeeperLog
 from plimsoll.keeper.operations.assemble import assemble, make_log
 from plimsoll.keeper.operations.config import KeeperConfig
 from plimsoll.keeper.operations.host import host
@@ -35,9 +28,6 @@ from plimsoll.keeper.operations.redact import Redactor
 from plimsoll.keeper.operations.status import plain
 from plimsoll.keeper.operations.telemetry import Telemetry
 from plimsoll.keeper.operations.view import shows_view
-from plimsoll.keeper.options import Options
-from plimsoll.keeper.report import TickReport
-from plimsoll.keeper.runner import StopSignals, run, summary
 from plimsoll.units import PPM, UnitsError, parse_units
 
 __all__ = ["command", "guarded", "keep"]
@@ -122,11 +112,14 @@ def run_command(
         }
         return load_config(config_file, environment=environment, overrides=overrides)
 
-    sys.exit(guarded(lambda: _run(configured(), environment, once), once=once, json_errors=as_json))
+    sys.exit(guarded(lambda: keep(configured(), environment, once=once), once=once, json_errors=as_json))
 
 
-def _run(config: KeeperConfig, environment: dict[str, str], once: bool) -> PassReport:
-    """Hosts the service of a configuration until it ends."""
+def keep(config: KeeperConfig, environment: Mapping[str, str], *, once: bool) -> PassReport:
+    """Hosts the service of a configuration until it ends.
+
+    :raises PlimsollError: why it did not start, or stopped by itself.
+    """
     telemetry = Telemetry()
     terminal = sys.stderr.isatty()
     view = not once and shows_view(config.view, terminal=terminal, json_lines=config.log.format == "json")
@@ -137,34 +130,7 @@ def _run(config: KeeperConfig, environment: dict[str, str], once: bool) -> PassR
     return asyncio.run(host(service, config, log, telemetry, once=once, view=view))
 
 
-def keep(
-    rpc: Rpc, sender: Sender, path: Path, options: Options, log: KeeperLog, *, poll: float, once: bool
-) -> TickReport:
-    """Runs a keeper for the deployment whose parameters are at `path`; its database is under `build/keeper` by default.
-
-    :raises PlimsollError: why it did not start, or stopped by itself.
-    """
-    deployment = open_deployment(rpc, path)
-    if options.database is None:
-        name = f"{deployment.book.network}-{sender.address[2:10].lower()}.sqlite"
-        options = replace(options, database=repository_root() / "build" / "keeper" / name)
-    stop = StopSignals()
-    with stop.listening():
-        keeper = Keeper(rpc, deployment, sender, options, log)
-        try:
-            log.info(
-                "start",
-                f"keeping {deployment.book.network} (chain {deployment.book.chain_id}) as {sender.address} "
-                f"through {rpc.address}, logs in {options.database}" + (", dry run" if options.dry_run else ""),
-            )
-            total = run(keeper, log, poll=poll, once=once, stop=stop)
-            log.info("stop", summary(total))
-            return total
-        finally:
-            keeper.close()
-
-
-def guarded(work: Callable[[], TickReport | PassReport], *, once: bool, json_errors: bool = False) -> int:
+def guarded(work: Callable[[], PassReport], *, once: bool, json_errors: bool = False) -> int:
     """Runs a keeper, says in one line why it failed, and gives the exit code. Secrets in messages are hidden."""
     hide = Redactor()
     try:

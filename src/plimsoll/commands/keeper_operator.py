@@ -22,7 +22,7 @@ from plimsoll.deploy.doctor import State
 from plimsoll.errors import PlimsollError
 from plimsoll.keeper.errors import ConfigurationError, KeeperError
 from plimsoll.keeper.operations import doctor, report, transactions
-from plimsoll.keeper.operations.assemble import ask_password, assemble_service, database_path, find_identity, make_log
+from plimsoll.keeper.operations.assemble import ask_password, assemble, database_path, find_identity, make_log
 from plimsoll.keeper.operations.config import KeeperConfig
 from plimsoll.keeper.operations.host import host
 from plimsoll.keeper.operations.keystore import create_keystore
@@ -179,7 +179,7 @@ def simulate_command(
             # The keeper's own file may be in use.
             beside = config.database.model_copy(update={"url": f"{where}.simulate"})
             config = config.model_copy(update={"database": beside})
-        service = assemble_service(config, log, telemetry, environment)
+        service = assemble(config, log, telemetry, environment)
         passed = asyncio.run(host(service, config, log, telemetry, once=True))
         if as_json:
             click.echo(json.dumps(plain(passed) | {"log": lines}, indent=2, ensure_ascii=False))

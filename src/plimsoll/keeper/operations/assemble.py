@@ -4,28 +4,22 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import replace
-from pathlib import Path
 
 import click
 
 from plimsoll.chain.artifacts import repository_root
 from plimsoll.chain.rpc import Rpc
-from plimsoll.chain.signer import KeySender, Sender, UnlockedSender
 from plimsoll.commands.options import connect, parameters_path
 from plimsoll.deploy.deployment import is_local, open_deployment
-from plimsoll.keeper.keeper import Keeper
 from plimsoll.keeper.operations.config import KeeperConfig, LogFormat
 from plimsoll.keeper.operations.keystore import Identity, identify
 from plimsoll.keeper.operations.log import DecisionLog
 from plimsoll.keeper.operations.ports import ServicePort
 from plimsoll.keeper.operations.redact import Redactor
-from plimsoll.keeper.operations.synchronous import SynchronousService
 from plimsoll.keeper.operations.telemetry import Telemetry
 from plimsoll.keeper.service.build import build
-from plimsoll.keeper.watch import WatchSender
 
-__all__ = ["ask_password", "assemble", "assemble_service", "database_path", "find_identity", "make_log"]
+__all__ = ["ask_password", "assemble", "database_path", "find_identity", "make_log"]
 
 
 def make_log(config: KeeperConfig, telemetry: Telemetry, write: Callable[[str], object] | None = None) -> DecisionLog:
@@ -63,7 +57,7 @@ def database_path(config: KeeperConfig, network: str, sender: str) -> str:
     return str(repository_root() / "build" / "keeper" / f"{network}-{sender[2:10].lower()}.sqlite")
 
 
-def assemble_service(
+def assemble(
     config: KeeperConfig, log: DecisionLog, telemetry: Telemetry, environment: Mapping[str, str]
 ) -> ServicePort:
     """A service that is ready to be hosted.
@@ -76,42 +70,3 @@ def assemble_service(
     deployment = open_deployment(rpc, path)
     database = database_path(config, deployment.book.network, identity.address)
     return build(config, deployment, identity, database, log, telemetry)
-
-
-def assemble(
-    config: KeeperConfig, log: DecisionLog, telemetry: Telemetry, environment: Mapping[str, str]
-) -> ServicePort:
-    """The pass-by-pass keeper behind the interface of a service.
-
-    :raises PlimsollError: it cannot be; the message says what to correct.
-    """
-    path = parameters_path(config.network)
-    rpc = connect(config.node.providers[0])
-    identity = find_identity(rpc, config, environment, log.redactor)
-    return SynchronousService(
-        lambda: _keeper(rpc, config, path, _sender(rpc, identity), log),
-        log,
-        telemetry,
-        poll=config.node.poll,
-        opening=_opening,
-    )
-
-
-def _sender(rpc: Rpc, identity: Identity) -> Sender:
-    if identity.account is not None:
-        return KeySender(rpc, identity.account)
-    return UnlockedSender(rpc, identity.address) if identity.unlocked else WatchSender(rpc, identity.address)
-
-
-def _keeper(rpc: Rpc, config: KeeperConfig, path: Path, sender: Sender, log: DecisionLog) -> Keeper:
-    deployment = open_deployment(rpc, path)
-    database = Path(database_path(config, deployment.book.network, sender.address))
-    return Keeper(rpc, deployment, sender, replace(config.options(), database=database), log)
-
-
-def _opening(keeper: Keeper) -> str:
-    target, dry_run = keeper.target, keeper.options.dry_run
-    return (
-        f"keeping {target.network} (chain {target.chain_id}) as {keeper.sender.address} through {target.rpc.address}, "
-        f"logs in {keeper.options.database}" + (", dry run" if dry_run else "")
-    )

@@ -18,7 +18,7 @@ from plimsoll.keeper.operations.log import DecisionLog
 from plimsoll.keeper.operations.ports import Decision, PassReport
 from plimsoll.keeper.operations.status import KeeperStatus, Phase, ProviderStatus
 from plimsoll.keeper.operations.telemetry import Telemetry
-from plimsoll.keeper.runner import summary
+from plimsoll.keeper.report import summary
 from plimsoll.keeper.service.audit import Auditor
 from plimsoll.keeper.service.ledger import Ledger
 from plimsoll.keeper.service.passes import NODE_ERRORS, Passed, Passes
