@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import socket
 import tempfile
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from plimsoll.chain.anvil import Anvil
+from plimsoll.chain.signer import wait_for_receipt
 
 __all__ = ["RestartableNode", "leap_base_fee", "reorg", "transactions_of"]
 
@@ -42,7 +44,8 @@ def reorg(
     assert anvil.rpc.request("eth_getBlockByNumber", [hex(head), False])["hash"] != old, "the chain did not change"
     for transaction in filter(put_back, lost):
         fields = {name: transaction[name] for name in PUT_BACK_FIELDS if transaction.get(name) is not None}
-        anvil.rpc.request("eth_sendTransaction", [{**fields, "data": transaction["input"]}])
+        digest = anvil.rpc.request("eth_sendTransaction", [{**fields, "data": transaction["input"]}])
+        wait_for_receipt(anvil.rpc, digest)
     if longer:
         anvil.mine(longer)
     return lost
@@ -65,6 +68,8 @@ class RestartableNode:
         self._options = options
         self._folder = tempfile.TemporaryDirectory(prefix="plimsoll-node-")
         self._saved = 0
+        self._times: dict[Path, int] = {}
+        """Of the latest block in each saved state."""
         self._port = _free_port()
         self.anvil = Anvil(port=self._port, **options)
 
@@ -75,10 +80,16 @@ class RestartableNode:
 
     def save(self) -> Path:
         """Writes the state, blocks included, for `restart`."""
-        text = gzip.decompress(bytes.fromhex(self.anvil.rpc.request("anvil_dumpState", [])[2:]))
+        state = json.loads(gzip.decompress(bytes.fromhex(self.anvil.rpc.request("anvil_dumpState", [])[2:])))
+        # A node that was restarted has a second first block, which one it shows after loading is left to chance.
+        first = self.anvil.rpc.request("eth_getBlockByNumber", ["0x0", False])["timestamp"]
+        headers = [block["header"] for block in state["blocks"]]
+        keep = [int(header["number"], 16) > 0 or header["timestamp"] == first for header in headers]
+        state["blocks"] = [block for block, kept in zip(state["blocks"], keep, strict=True) if kept]
         self._saved += 1
         path = Path(self._folder.name) / f"state-{self._saved}.json"
-        path.write_bytes(text)
+        path.write_text(json.dumps(state))
+        self._times[path] = self.anvil.now()
         return path
 
     def kill(self) -> None:
@@ -88,7 +99,8 @@ class RestartableNode:
     def restart(self, state: Path | None = None) -> Anvil:
         """Starts the node again, with a saved state or from nothing."""
         extra = () if state is None else ("--load-state", str(state))
-        options = {name: value for name, value in self._options.items() if name != "timestamp"}
+        # chain time goes on where it stopped
+        options = {**self._options, **({"timestamp": self._times[state]} if state is not None else {})}
         self.anvil = Anvil(port=self._port, extra=extra, **options).start()
         return self.anvil
 
