@@ -134,9 +134,10 @@ def status_command(
         try:
             status = _asked(where)
         except OSError as error:
-            kept = _kept(config)
-            if kept is None:
-                raise ConfigurationError(f"no keeper answers at {where} ({error}), and there is no database") from None
+            try:
+                kept = report.kept(_database(config, None))
+            except PlimsollError as unread:
+                raise ConfigurationError(f"no keeper answers at {where} ({error}), and {unread}") from None
             _print_kept(kept, where, as_json)
             sys.exit(EXIT_CONFIGURATION)
         if watch and sys.stdout.isatty():
@@ -342,15 +343,6 @@ def _database(config: KeeperConfig, sender: str | None) -> str:
     if sender is None:
         sender = find_identity(connect(config.node.providers[0]), config, os.environ, Redactor()).address
     return database_path(config, _book(config).network, sender)
-
-
-def _kept(config: KeeperConfig) -> dict[str, Any] | None:
-    """What the database says; None where there is none."""
-    try:
-        where = _database(config, None)
-        return report.kept(where)
-    except PlimsollError:
-        return None
 
 
 def _print_kept(kept: dict[str, Any], where: str, as_json: bool) -> None:

@@ -22,8 +22,8 @@ RUNNER = "tests.keeper.operations.eager_runner:EagerRunner"
 COLORS = re.compile(r"\x1b\[[0-9;]*m")
 
 
-def hosted(anvil: Anvil) -> tuple[int | None, str]:
-    """Exit code and output of the bot beside a keeper whose head is block 3."""
+def hosted(anvil: Anvil, folder: Path) -> tuple[int | None, str]:
+    """Exit code and output of the bot, which keeps its files in a folder, beside a keeper whose head is block 3."""
     status = replace(busy_status(), head=HeadStatus(number=3))
 
     async def work() -> tuple[int | None, str]:
@@ -31,7 +31,8 @@ def hosted(anvil: Anvil) -> tuple[int | None, str]:
         await server.start()
         environment = {
             **os.environ,
-            "APE_DATA_FOLDER": str(ROOT / ".ape"),
+            "APE_DATA_FOLDER": str(folder / ".ape"),
+            "PYTHONPATH": str(ROOT),
             "PLIMSOLL_KEEPER_URL": server.url,
             "PLIMSOLL_RPC": anvil.url,
             "PLIMSOLL_KEEPER__NETWORK": str(ROOT / "deployments" / "nowhere.yaml"),
@@ -40,7 +41,7 @@ def hosted(anvil: Anvil) -> tuple[int | None, str]:
             process = await asyncio.create_subprocess_exec(
                 str(Path(sys.executable).with_name("silverback")),
                 *("run", "bots.keeper:bot", "--network", f"ethereum:local:{anvil.url}", "--runner", RUNNER),
-                cwd=ROOT,
+                cwd=folder,
                 env=environment,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
@@ -53,10 +54,10 @@ def hosted(anvil: Anvil) -> tuple[int | None, str]:
     return asyncio.run(work())
 
 
-def test_the_bot_tells_what_the_keeper_says_and_outlives_it() -> None:
+def test_the_bot_tells_what_the_keeper_says_and_outlives_it(tmp_path: Path) -> None:
     with Anvil() as anvil:
         anvil.mine(5)
-        code, output = hosted(anvil)
+        code, output = hosted(anvil, tmp_path)
     assert code == 0, output
     assert "keeper of base (chain 8453) at http://127.0.0.1:" in output
     alive, gone = re.findall(r"look - Metrics collected\n((?:  keeper_.*\n)+)", output)
