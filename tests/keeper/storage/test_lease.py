@@ -14,7 +14,8 @@ from plimsoll.keeper.storage.errors import LeaseLostError
 from plimsoll.keeper.storage.lease import Grant
 from plimsoll.keeper.storage.repository import Repository
 
-SHORT = 0.4
+SHORT, LONG = 0.5, 2.0
+"""Periods, seconds: one that is waited out, one that a busy machine does not exceed by itself."""
 
 
 def led(repository: Repository, owner: str, ttl: float = 60) -> Grant:
@@ -71,11 +72,12 @@ def test_a_silent_leader_is_replaced_within_two_periods(opened: Open) -> None:
 
 def test_a_leader_that_renews_stays(opened: Open) -> None:
     one, two = opened(shared=True), opened(shared=True)
-    grant = led(one, "one", SHORT)
-    for _ in range(8):
-        time.sleep(SHORT / 4)
+    grant = led(one, "one", LONG)
+    end = time.monotonic() + 1.5 * LONG
+    while time.monotonic() < end:
+        time.sleep(LONG / 10)
         one.lease.renew()
-        assert two.lease.acquire("two", SHORT) is None
+        assert two.lease.acquire("two", LONG) is None
         one.lease.guard(grant.epoch)
 
 

@@ -64,7 +64,7 @@ class SqliteRepository(SqlRepository):
                 database = _opened(path, shared, read_only)
                 _carry_over(moved, database)
             try:
-                super().__init__(database, identity)
+                super().__init__(database, identity, read_only=read_only)
             except BaseException:
                 database.close()
                 raise

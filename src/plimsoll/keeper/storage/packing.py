@@ -68,9 +68,9 @@ def rows_sum(rows: Sequence[RawRow]) -> int:
 
 
 def check_of(*fields: object) -> int:
-    """CRC of a record's fields, each with its length."""
-    crc = 0
+    """CRC of a record's fields; bytes count with their length, the others as they are written."""
+    crc = crc32(repr([len(field) if type(field) is bytes else field for field in fields]).encode())
     for field in fields:
-        data = field if isinstance(field, bytes) else repr(field).encode()
-        crc = crc32(data, crc32(len(data).to_bytes(4, "big"), crc))
+        if type(field) is bytes:
+            crc = crc32(field, crc)
     return crc

@@ -326,7 +326,7 @@ class PostgresRepository(SqlRepository):
         database = PostgresDatabase(url, shared=shared, read_only=read_only)
         try:
             database.make_tables()
-            super().__init__(database, identity)
+            super().__init__(database, identity, read_only=read_only)
         except BaseException:
             database.close()
             raise

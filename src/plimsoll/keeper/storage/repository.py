@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
 from typing import Any, Protocol
 
+from plimsoll.keeper.errors import ConfigurationError
 from plimsoll.keeper.node.headers import Header
 from plimsoll.keeper.rows import Row
 from plimsoll.keeper.storage.database import SCHEMA, Database, Key, RawRow
@@ -37,7 +38,7 @@ class Repository(Protocol):
     """
 
     was_foreign: bool
-    """The rows were another deployment's, or of older tables, and were emptied."""
+    """The rows were another deployment's and were emptied."""
     quarantined: str | None
     """Where a damaged database was moved to when it was opened."""
     journal: Journal
@@ -120,9 +121,11 @@ class SqlRepository:
     """The repository on a database whose tables exist.
 
     :param identity: what the data must belong to; other data are emptied. None takes what is there, for reading.
+    :param read_only: other data are refused instead.
+    :raises ConfigurationError: the data are another deployment's, and are to be read or are just being used for it.
     """
 
-    def __init__(self, database: Database, identity: str | None) -> None:
+    def __init__(self, database: Database, identity: str | None, *, read_only: bool = False) -> None:
         self._database = database
         self.was_foreign = False
         self.quarantined: str | None = None
@@ -134,8 +137,11 @@ class SqlRepository:
             known = dict(database.query("SELECT name, value FROM meta"))
         self._identity = known.get("identity", "") if identity is None else identity
         if identity is not None and known.get("identity") != identity:
+            self.was_foreign = "identity" in known
+            holder = self.lease.holder()
+            if read_only or (holder is not None and holder.remaining and not database.exclusive):
+                raise ConfigurationError(f"{database.where} is of another deployment: {known.get('identity', 'none')}")
             with database.transaction(durable=True):
-                self.was_foreign = "identity" in known
                 self._empty()
                 for name, value in (("schema", str(SCHEMA)), ("identity", identity)):
                     database.run("DELETE FROM meta WHERE name = ?", (name,))
