@@ -6,6 +6,7 @@ import os
 import secrets
 import socket
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -25,11 +26,12 @@ from plimsoll.keeper.jobs.prices import Prices
 from plimsoll.keeper.node.decode import Decoder
 from plimsoll.keeper.node.follower import Follower
 from plimsoll.keeper.operations.config import KeeperConfig
-from plimsoll.keeper.operations.keystore import Identity
+from plimsoll.keeper.operations.keystore import DEVELOPMENT_CHAINS, Identity
 from plimsoll.keeper.operations.log import DecisionLog
 from plimsoll.keeper.operations.telemetry import Telemetry
 from plimsoll.keeper.sending.desk import Report
 from plimsoll.keeper.sending.manager import TransactionManager
+from plimsoll.keeper.sending.options import SendingOptions
 from plimsoll.keeper.sending.ports import LeaseFence, Signer
 from plimsoll.keeper.sending.routes import Routes
 from plimsoll.keeper.sending.signing import KeySigner, UnlockedSigner
@@ -78,7 +80,7 @@ def build(
     """
     target = Target.of(deployment.rpc, deployment)
     nodes = Nodes(config, target, telemetry)
-    options, sending = config.options(), config.sending_options()
+    options, sending = config.options(), _sending(config, target.chain_id)
     where = database or "memory"
 
     async def make() -> Parts:
@@ -164,6 +166,14 @@ def build(
     )
     owner = config.ha.owner or process_name()
     return KeeperService(config, make, nodes.wait, log, telemetry, owner=owner, opening=opening)
+
+
+def _sending(config: KeeperConfig, chain_id: int) -> SendingOptions:
+    """How transactions are sent. On a development chain nobody competes, and a tip that its node proposes is no need."""
+    options = config.sending_options()
+    if options.fees.tip is None and chain_id in DEVELOPMENT_CHAINS:
+        return replace(options, fees=replace(options.fees, tip=0))
+    return options
 
 
 def _signer(who: Identity, nodes: Nodes, chain_id: int) -> Signer:
