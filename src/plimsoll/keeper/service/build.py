@@ -169,7 +169,7 @@ def build(
 
 
 def _sending(config: KeeperConfig, chain_id: int) -> SendingOptions:
-    """How transactions are sent. On a development chain nobody competes, and a tip that its node proposes is no need."""
+    """How transactions are sent. On a development chain nobody competes, so that the tip is 0 by default."""
     options = config.sending_options()
     if options.fees.tip is None and chain_id in DEVELOPMENT_CHAINS:
         return replace(options, fees=replace(options.fees, tip=0))
