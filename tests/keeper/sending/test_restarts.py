@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.keeper.sending.stage import ARENA, CHAIN_ID, GWEI, Keeper, Stage, intent, played
+from tests.keeper.sending.stage import ARENA, CHAIN_ID, GWEI, TRAP, Keeper, Stage, intent, played
 from tests.support.faults.kinds import Sends
 
+from plimsoll.chain.errors import NodeUnavailable
 from plimsoll.keeper.node.rpc import Rpc
 from plimsoll.keeper.sending.answers import Answer
 from plimsoll.keeper.sending.fees import FeePolicy, Fees
 from plimsoll.keeper.sending.intent import Result, Settlement
-from plimsoll.keeper.sending.lanes import LaneError
 from plimsoll.keeper.sending.options import SendingOptions
 from plimsoll.keeper.sending.policy import Patience
 from plimsoll.keeper.sending.routes import Routes
@@ -269,14 +269,54 @@ async def test_a_leader_that_was_paused_between_journal_and_broadcast_sends_noth
     assert keeper.statuses() == [(0, "intended")]
 
 
+@pytest.mark.parametrize("deeper", [0, 2])
 @played
-async def test_blocks_must_be_told_in_order(stage: Stage) -> None:
+async def test_a_reorganisation_that_nobody_told_of_is_survived(stage: Stage, deeper: int) -> None:
     keeper = await stage.keeper(QUICK)
-    await stage.mine(2)
-    stage.chain.rpc.request("anvil_reorg", [1, []])
-    with pytest.raises(LaneError, match="tell `on_reorg` first"):
-        await stage.tell()
+    await keeper.sends(intent(1))
+    await stage.mine()
+    await keeper.sends(intent(2))
+    await stage.mine(3 + deeper)
+    stage.chain.rpc.request("anvil_reorg", [4 + deeper, []])
+    stage.proxy.mempool.clear()
+    if deeper:
+        stage.chain.mine()
+    await stage.tell()
+    assert len(keeper.named("disorder")) == 1
+    await stage.mine(3)
+    assert stage.is_liquidated(1)
+    assert stage.is_liquidated(2)
+    assert stage.nonce(keeper) == 2
     assert keeper.manager.in_flight() == []
+
+
+@played
+async def test_the_same_block_may_be_told_twice(stage: Stage) -> None:
+    keeper = await stage.keeper(QUICK)
+    await keeper.sends(intent(1))
+    await stage.mine()
+    await stage.tell()
+    assert len(keeper.settled) == 1
+    assert keeper.named("disorder") == []
+
+
+@played
+async def test_a_start_that_fails_may_be_repeated(stage: Stage) -> None:
+    keeper = await stage.keeper(QUICK)
+    stage.chain.rpc.request("anvil_setStorageAt", [TRAP, "0x0", f"0x{1:064x}"])
+    await keeper.sends(intent(1, to=TRAP))
+    await stage.mine()
+    await keeper.sends(intent(2))
+    keeper = await stage.restart(keeper, start=False)
+    stage.proxy.down = True
+    for _ in range(3):
+        with pytest.raises(NodeUnavailable):
+            await keeper.start()
+    stage.proxy.down = False
+    await keeper.start()
+    assert keeper.manager.guards.all.failures == 1
+    await stage.mine()
+    assert stage.is_liquidated(2)
 
 
 @played

@@ -57,6 +57,7 @@ def _take(lane: Lane, entries: list[JournalEntry], winner: JournalEntry | None) 
 
 def _remember(guards: Guards, recent: list[JournalEntry], header: Header) -> None:
     """Spending of the last hour, and reverts in a row, oldest first."""
+    guards.reset()
     for entry in reversed(recent):
         if entry.status not in ENDED or entry.block is None:
             continue

@@ -19,7 +19,6 @@ from plimsoll.keeper.sending.desk import Desk, Report, silent
 from plimsoll.keeper.sending.fleet import Fleet
 from plimsoll.keeper.sending.guards import HOUR, Guards
 from plimsoll.keeper.sending.intent import InFlight, Intent, Outcome, Result, Settled
-from plimsoll.keeper.sending.lanes import LaneError
 from plimsoll.keeper.sending.options import SendingOptions
 from plimsoll.keeper.sending.ports import UNREADABLE, Fence, JournalPort, Node, Signer
 from plimsoll.keeper.sending.routes import Routes
@@ -194,18 +193,17 @@ class TransactionManager:
         return Outcome(intent.key, Result.REFUSED, "no node takes it, whatever it pays", trace=intent.trace)
 
     async def on_block(self, header: Header, *, act: bool = True) -> list[Settled]:
-        """A new block, in order and without gaps apart from start. Finds what landed, and for what did not decides
-        whether to wait, pay more, cancel or hand it over again.
+        """A new block, in order; a reorganisation is told by `on_reorg` before. Finds what landed, and for what did not
+        decides whether to wait, pay more, cancel or hand it over again.
 
         A node that cannot be read now is reported as `unread` and asked again with the next block.
 
         :param act: False for a block that is known not to be the last: only what landed is looked at.
         :raises LeaseLostError: another process leads.
-        :raises LaneError: it does not follow the block before; a reorganisation must be told by `on_reorg` first.
         """
         settled: list[Settled] = []
         async with self._lock:
-            self._check_order(header)
+            await self._fit_in(header)
             self._enter(header)
             try:
                 await self._read(header)
@@ -265,11 +263,18 @@ class TransactionManager:
 
     # ── blocks ─────────────────────────────────────────────────────────────
 
-    def _check_order(self, header: Header) -> None:
+    async def _fit_in(self, header: Header) -> None:
+        """A block that does not follow what was told before, without a word of a reorganisation: everything that it
+        may have undone is open again, and the receipts tell what is not."""
         same, parent = self._ring.get(header.number), self._ring.get(header.number - 1)
-        wrong = (same is not None and same.hash != header.hash) or (parent is not None and parent.hash != header.parent)
-        if wrong or any(number > header.number for number in self._ring):
-            raise LaneError(f"block {header.number} does not follow what was told before: tell `on_reorg` first")
+        to = None
+        if parent is not None and parent.hash != header.parent:
+            to = min(self._ring) - 1
+        elif any(number > header.number for number in self._ring) or (same is not None and same.hash != header.hash):
+            to = header.number - 1
+        if to is not None:
+            self._report("disorder", {"block": header.number, "from": to + 1})
+            await self._roll_back(to)
 
     def _enter(self, header: Header) -> None:
         self._fleet.head = header
