@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.keeper.conftest import ROOT, START
 from tests.keeper.node.following import Following
 from tests.keeper.node.test_faults_nodes import follow
 from tests.keeper.node.test_follower import busy, kinds
@@ -23,6 +22,8 @@ from plimsoll.deploy.parameters import Parameters
 from plimsoll.keeper.node.headers import Header, next_base_fee
 from plimsoll.keeper.node.steps import BlockTaken, Reorged
 
+ROOT = Path(__file__).resolve().parents[3]
+START = 1_750_000_000
 OPTIONS: dict[str, Any] = {"timestamp": START, "block_interval": 1, "keep_states": 400}
 
 

@@ -171,5 +171,6 @@ def test_f13_five_thousand_logs_in_one_block(protocol: Protocol, proxies: list[F
     assert len(last.logs) == 5_000
     assert sum(kind == Kind.ACCOUNT for kind, _, _ in last.rows) == 5_000
     assert seconds < 3, f"{seconds * 1000:.0f} ms"
+    assert following.follower.reader.proofs.doubted == 0, "a bloom that is full is no evidence"
     following.check()
     following.close()
