@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from eth_utils.crypto import keccak
@@ -22,6 +23,7 @@ UNCOMPARED = frozenset(("lp_transfer", "lp_approve", "set_operator", "approve_to
 PANIC = bytes.fromhex("4e487b71")
 
 
+@lru_cache(maxsize=1 << 12)
 def address(number: int) -> str:
     """An address as calls take it."""
     return f"0x{number:040x}"
@@ -151,6 +153,20 @@ UPTIME: Mapping[str, tuple[str, Callable[..., tuple[Any, ...]]]] = {
 }
 """Calls of the uptime feed of the sequencer."""
 
+CALLS: Mapping[str, tuple[str | None, str, Callable[..., tuple[Any, ...]]]] = {
+    name: (contract, fn, translate)
+    for contract, table in (
+        ("clearinghouse", LEDGER),
+        ("order_book", BOOK),
+        ("sequencer", UPTIME),
+        (None, SHARES),
+        (None, TOKENS),
+        (None, FEEDS),
+    )
+    for name, (fn, translate) in table.items()
+}
+"""All of these by the action: the contract, None where the first argument says it, name there, and arguments."""
+
 
 class Translator:
     """Actions as calls of one world's contracts."""
@@ -158,6 +174,7 @@ class Translator:
     def __init__(self, world: World) -> None:
         self._world = world
         self._names = {int(contract.address, 16): name for name, contract in world.contracts.items()}
+        self._entries: dict[tuple[str, int | None], Entry] = {}
         self._pools = {pool.id: f"pool:{name}" for name, pool in world.deployment.pools.items()}
         self._errors: dict[str, list[bytes]] = {}
         for contract in world.artifacts:
@@ -171,26 +188,19 @@ class Translator:
     def entry(self, action: Action) -> tuple[Entry, tuple[Any, ...]]:
         """The function that an action calls, and its arguments."""
         name, args = action.name, action.args
-        if name in LEDGER:
-            fn, translate = LEDGER[name]
-            return self._world.entry("clearinghouse", fn), translate(*args)
-        if name in BOOK:
-            fn, translate = BOOK[name]
-            return self._world.entry("order_book", fn), translate(*args)
-        if name in SHARES:
-            fn, translate = SHARES[name]
-            return self._world.entry(self._pools[args[0]], fn), translate(*args[1:])
-        if name in TOKENS or name in FEEDS:
-            fn, translate = TOKENS.get(name) or FEEDS[name]
-            return self._world.entry(self._names[args[0]], fn), translate(*args[1:])
-        if name in UPTIME:
-            fn, translate = UPTIME[name]
-            return self._world.entry("sequencer", fn), translate(*args)
         if name == "multicall":
-            entry = self._world.entry("clearinghouse", "multicall")
             inner = [self.data(Action(one, action.caller, values)) for one, values in args[0]]
-            return entry, (inner,)
-        raise KeyError(f"no contract function stands for {name}")
+            return self._world.entry("clearinghouse", "multicall"), (inner,)
+        if name not in CALLS:
+            raise KeyError(f"no contract function stands for {name}")
+        contract, fn, translate = CALLS[name]
+        of = args[0] if contract is None else None
+        entry = self._entries.get((name, of))
+        if entry is None:
+            if of is not None:
+                contract = self._pools[of] if name in SHARES else self._names[of]
+            entry = self._entries[name, of] = self._world.entry(str(contract), fn)
+        return entry, translate(*(args if of is None else args[1:]))
 
     def data(self, action: Action) -> bytes:
         """Call data of an action."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import astuple
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from eth_utils.crypto import keccak
@@ -60,6 +61,7 @@ TABLES = (
 )
 """Tables that are compared word by word; feeds are the tests' own."""
 SCALARS = ("owner", "pending_owner", "guardian")
+_tables = itemgetter(*TABLES)
 SINCE_SHIFT = 220
 
 
@@ -139,11 +141,11 @@ def changes(old: State, new: State) -> list[tuple[str, Any]]:
     """(table, key) of every entry that differs; scalars have the key None."""
     found: list[tuple[str, Any]] = []
     olds, news = old.__dict__, new.__dict__
-    for table in TABLES:
-        before, after = olds[table], news[table]
+    for table, before, after in zip(TABLES, _tables(olds), _tables(news), strict=True):
         if before is after:
             continue
-        found += [(table, key) for key, value in after.items() if before.get(key) is not value]
+        get = before.get
+        found += [(table, key) for key, value in after.items() if get(key) is not value]
         if not before.keys() <= after.keys():
             found += [(table, key) for key in before if key not in after]
     found += [(name, None) for name in SCALARS if olds[name] != news[name]]

@@ -82,7 +82,9 @@ def _tuple(params: Sequence[Mapping[str, Any]], title: str) -> tuple[bool, int, 
     count = len(parts)
 
     def ordered(value: Any) -> Sequence[Any]:
-        if isinstance(value, Mapping):
+        if type(value) is tuple:
+            pass
+        elif isinstance(value, Mapping):
             value = [value[name] for name in names if name in value]
         elif dataclasses.is_dataclass(value) and not isinstance(value, type):
             value = [getattr(value, name) for name in names]
@@ -95,7 +97,9 @@ def _tuple(params: Sequence[Mapping[str, Any]], title: str) -> tuple[bool, int, 
         encoders = [encode for _, _, encode in parts]
 
         def static(value: Any) -> bytes:
-            return b"".join([encode(item) for encode, item in zip(encoders, ordered(value), strict=True)])
+            if type(value) is not tuple or len(value) != count:
+                value = ordered(value)
+            return b"".join([encode(item) for encode, item in zip(encoders, value, strict=True)])
 
         return False, size, static
 
