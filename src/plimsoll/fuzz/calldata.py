@@ -62,27 +62,27 @@ def _items(items: Args) -> list[tuple[Any, ...]]:
 
 
 LEDGER: Mapping[str, tuple[str, Callable[..., tuple[Any, ...]]]] = {
-    "deposit": ("deposit", lambda account, token, amount: (id32(account), address(token), amount)),
-    "withdraw": ("withdraw", lambda account, token, amount, to: (id32(account), address(token), amount, address(to))),
-    "transfer": ("transfer", lambda source, to, token, amount: (id32(source), id32(to), address(token), amount)),
+    "deposit": ("deposit", lambda account, token, amount: (id32(account), token, amount)),
+    "withdraw": ("withdraw", lambda account, token, amount, to: (id32(account), token, amount, to)),
+    "transfer": ("transfer", lambda source, to, token, amount: (id32(source), id32(to), token, amount)),
     "accrue": ("accrue", lambda market: (market,)),
     "liquidate": ("liquidate", lambda accounts, keeper: ([id32(one) for one in accounts], id32(keeper))),
     "buy_collateral": (
         "buyCollateral",
-        lambda account, token, amount, price: (id32(account), address(token), amount, price, b""),
+        lambda account, token, amount, price: (id32(account), token, amount, price, b""),
     ),
     "deleverage": ("deleverage", lambda market: (market,)),
     "close_settled": ("closeSettled", lambda market, accounts: (market, [id32(one) for one in accounts])),
     "fund_insurance": ("fundInsurance", lambda pool, amount: (pool, amount)),
-    "claim": ("claim", lambda pool, token, to: (pool, address(token), address(to))),
+    "claim": ("claim", lambda pool, token, to: (pool, token, to)),
     "set_pause": ("setPause", lambda pool, flags: (pool, flags)),
     "set_reduce_only": ("setReduceOnly", lambda market, on: (market, on)),
     "lower_caps": ("lowerCaps", lambda market, oi, skew: (market, oi, skew)),
     "settle_market": ("settleMarket", lambda market, price: (market, price)),
-    "sweep_fees": ("sweepFees", lambda pool, to: (pool, address(to))),
-    "offer_ownership": ("offerOwnership", lambda to: (address(to),)),
+    "sweep_fees": ("sweepFees", lambda pool, to: (pool, to)),
+    "offer_ownership": ("offerOwnership", lambda to: (to,)),
     "take_ownership": ("takeOwnership", lambda: ()),
-    "set_guardian": ("setGuardian", lambda to: (address(to),)),
+    "set_guardian": ("setGuardian", lambda to: (to,)),
     "set_pool": ("setPool", lambda pool, params: (pool, params.to_struct())),
     "set_market": ("setMarket", lambda market, params: (market, params.to_struct())),
     "set_collateral": ("setCollateral", lambda pool, params: (pool, params.to_struct())),
@@ -109,33 +109,33 @@ BOOK: Mapping[str, tuple[str, Callable[..., tuple[Any, ...]]]] = {
 }
 
 SHARES: Mapping[str, tuple[str, Callable[..., tuple[Any, ...]]]] = {
-    "request_deposit": ("requestDeposit", lambda assets, to, owner: (assets, address(to), address(owner))),
-    "request_redeem": ("requestRedeem", lambda shares, to, owner: (shares, address(to), address(owner))),
+    "request_deposit": ("requestDeposit", lambda assets, to, owner: (assets, to, owner)),
+    "request_redeem": ("requestRedeem", lambda shares, to, owner: (shares, to, owner)),
     "seed": ("seed", lambda assets: (assets,)),
     "strike": ("strike", lambda keeper: (id32(keeper),)),
     "lp_deposit": (
         "deposit(uint256,address,address)",
-        lambda assets, to, controller: (assets, address(to), address(controller)),
+        lambda assets, to, controller: (assets, to, controller),
     ),
     "lp_mint": (
         "mint(uint256,address,address)",
-        lambda shares, to, controller: (shares, address(to), address(controller)),
+        lambda shares, to, controller: (shares, to, controller),
     ),
-    "lp_redeem": ("redeem", lambda shares, to, controller: (shares, address(to), address(controller))),
-    "lp_withdraw": ("withdraw", lambda assets, to, controller: (assets, address(to), address(controller))),
-    "claim_refund": ("claimRefund", lambda epoch, to, controller: (epoch, address(to), address(controller))),
-    "lp_transfer": ("transfer", lambda to, amount: (address(to), amount)),
-    "lp_approve": ("approve", lambda spender, amount: (address(spender), amount)),
-    "set_operator": ("setOperator", lambda operator, approved: (address(operator), approved)),
+    "lp_redeem": ("redeem", lambda shares, to, controller: (shares, to, controller)),
+    "lp_withdraw": ("withdraw", lambda assets, to, controller: (assets, to, controller)),
+    "claim_refund": ("claimRefund", lambda epoch, to, controller: (epoch, to, controller)),
+    "lp_transfer": ("transfer", lambda to, amount: (to, amount)),
+    "lp_approve": ("approve", lambda spender, amount: (spender, amount)),
+    "set_operator": ("setOperator", lambda operator, approved: (operator, approved)),
     "set_terms": ("setTerms", lambda price, reward: (price, reward)),
 }
 """Entry points of a share token; the model's first argument is the pool."""
 
 TOKENS: Mapping[str, tuple[str, Callable[..., tuple[Any, ...]]]] = {
-    "mint_token": ("mint", lambda to, amount: (address(to), amount)),
-    "approve_token": ("approve", lambda spender, amount: (address(spender), amount)),
-    "give_token": ("transfer", lambda to, amount: (address(to), amount)),
-    "blacklist": ("setBlacklisted", lambda holder, listed: (address(holder), listed)),
+    "mint_token": ("mint", lambda to, amount: (to, amount)),
+    "approve_token": ("approve", lambda spender, amount: (spender, amount)),
+    "give_token": ("transfer", lambda to, amount: (to, amount)),
+    "blacklist": ("setBlacklisted", lambda holder, listed: (holder, listed)),
     "set_transfer_fee": ("setFeeBps", lambda bps: (bps,)),
     "set_token_refuses": ("setMode", lambda refuses: (3 if refuses else 0,)),
 }

@@ -174,7 +174,8 @@ class Campaign:
             before = session.state
             steps.append(step)
             result = session.act(step) if self._check == "action" else session.outline(step)
-            report.table.update(outcomes(step.action.name, result))
+            for ended in outcomes(step.action.name, result):
+                report.table[ended] += 1
             if self._check == "action":
                 seen = Transition(before, result.state, step, result)
                 problems = check(seen)

@@ -59,9 +59,24 @@ FULL: Mix = {
     "drain": 1,
     "edge": 3,
 }
-BULK: Mix = {**FULL, "drain": 0, "edge": 1, "brink": 1, "set_pool": 1, "set_market": 1, "set_collateral": 1}
-"""For many actions in little time: fewer steps that look for the largest amount that passes, by many tries in the
-model; every kind of action occurs."""
+BULK: Mix = {
+    **FULL,
+    "trade": 18,
+    "place": 5,
+    "move_price": 24,
+    "crash": 20,
+    "strike": 8,
+    "cycle": 6,
+    "borrow": 8,
+    "edge": 0,
+    "brink": 1,
+    "drain": 0,
+    "set_pool": 1,
+    "set_market": 1,
+    "set_collateral": 1,
+}
+"""For many actions in little time: fewer steps that look for the largest amount that passes, which takes many tries in
+the model, and more moves of prices with what follows them. Every kind of action occurs."""
 
 
 class Generator(Scenes):

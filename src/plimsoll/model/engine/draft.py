@@ -78,10 +78,10 @@ class Draft:
         def __setattr__(self, name: str, value: Any) -> None: ...
 
     def __init__(self, state: State) -> None:
-        fields = self.__dict__
-        fields.update(state.__dict__)
+        fields = state.__dict__.copy()
         fields["_own"] = set()
         fields["prices"], fields["pool_books"], fields["market_books"] = {}, {}, {}
+        self.__dict__ = fields
 
     def own(self, table: str) -> Any:
         """The table, writable: copied when this draft shares it still."""
