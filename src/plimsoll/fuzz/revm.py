@@ -187,7 +187,7 @@ class RevmDriver(Driver):
         # A contract that created nothing has the nonce 1, as one that was deployed a moment ago.
         analysed = _deployed(adapted) if nonce == 1 else None
         info = analysed if analysed is not None else pyrevm.AccountInfo(nonce=nonce, code=adapted)
-        self._original[bytes(info.code_hash)] = code
+        self._original[bytes(info.code_hash or b"")] = code
         return info
 
     def _adapted(self, code: bytes) -> bytes:
