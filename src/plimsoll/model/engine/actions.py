@@ -114,8 +114,8 @@ def apply(state: State, action: Action, time: int | None = None, base_fee: int |
     try:
         value = ACTIONS[action.name](d, action.caller, *action.args)
     except Refusal as refused:
-        return Result(_later(state, time, base_fee).freeze(), None, refused)
-    return Result(d.freeze(), value)
+        return Result(_later(state, time, base_fee).release(), None, refused)
+    return Result(d.release(), value)
 
 
 def _later(state: State, time: int | None, base_fee: int | None) -> Draft:

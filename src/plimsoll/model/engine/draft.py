@@ -123,8 +123,15 @@ class Draft:
         self.market_books = {}
 
     def freeze(self) -> State:
-        """The state as it is now. It takes over what the draft holds, which is not used any more."""
-        fields = self.__dict__
+        """The state as it is now. The draft shares its tables from then on, and is not written to any more."""
+        return self._state(self.__dict__.copy())
+
+    def release(self) -> State:
+        """The state as it is now. It takes over what the draft holds, with which nothing can be done any more."""
+        return self._state(self.__dict__)
+
+    @staticmethod
+    def _state(fields: dict[str, Any]) -> State:
         for name in WORKING:
             del fields[name]
         state = State.__new__(State)
