@@ -61,13 +61,13 @@ FULL: Mix = {
 }
 BULK: Mix = {
     **FULL,
-    "trade": 18,
+    "trade": 15,
     "place": 5,
-    "move_price": 24,
+    "move_price": 32,
     "crash": 20,
     "strike": 8,
     "cycle": 6,
-    "borrow": 8,
+    "borrow": 10,
     "edge": 0,
     "brink": 1,
     "drain": 0,
@@ -87,7 +87,8 @@ class Generator(Scenes):
 
     def __init__(self, cast: Cast, state: State, take: Take, choices: Choices, mix: Mix = FULL) -> None:
         super().__init__(cast, state, take, choices)
-        self._menu = self._weighted(mix)
+        self._mix = mix
+        self._menu = self._weighted()
 
     def run(self, most: int) -> int:
         """Takes steps until the bytes are used up, or at least `most` of them; gives their number."""
@@ -95,9 +96,9 @@ class Generator(Scenes):
             self._c.pick(self._menu)()
         return self.steps
 
-    def _weighted(self, mix: Mix) -> list[Callable[[], object]]:
+    def _weighted(self) -> list[Callable[[], object]]:
         menu: list[Callable[[], object]] = []
-        for name, weight in mix.items():
+        for name, weight in self._mix.items():
             menu += [getattr(self, name)] * weight
         for weight, choice in self._troubles():
             menu += [choice] * weight
