@@ -83,13 +83,14 @@ class AccountColumns(_Grown):
 
     Row 0 is nobody's: what is free belongs to it.
 
-    Of the search: `base` is what counts beside the legs; `cell` and `place` say where the threshold of an account with
-    one position is, `slot` where one with several legs is.
+    Of the search: `base` is what counts beside the legs, `trades` whether there is a position; `cell` and `place` say
+    where the threshold of an account with one position is, `slot` where one with several legs is.
     """
 
     first: npt.NDArray[np.int32]
     pool: npt.NDArray[np.uint16]
     base: Floats
+    trades: npt.NDArray[np.bool_]
     cell: npt.NDArray[np.int32]
     place: npt.NDArray[np.int32]
     slot: npt.NDArray[np.int32]
@@ -106,6 +107,7 @@ class AccountColumns(_Grown):
             "first": (np.int32, NONE),
             "pool": (np.uint16, 0),
             "base": (np.float64, 0.0),
+            "trades": (np.bool_, False),
             "cell": (np.int32, NONE),
             "place": (np.int32, NONE),
             "slot": (np.int32, NONE),

@@ -7,7 +7,7 @@ in five thousand is beyond it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -198,16 +198,17 @@ class Crowd:
 
     # ── events ─────────────────────────────────────────────────────────────
 
-    def fills(self, chance: np.random.Generator, count: int, time: int, words: dict[bytes, bytes]) -> list[Row]:
+    def fills(self, chance: np.random.Generator, count: int, time: int, stored: Callable[[bytes], bytes]) -> list[Row]:
         """Rows of so many fills in one block: a position of an account changes, and with it its cash.
 
-        :param words: account words as of the last fill, by account; those of others are of version 1.
+        :param stored: the word of an account before the block.
         """
         rows: list[Row] = []
+        words: dict[bytes, bytes] = {}
         numbers = chance.integers(0, self.accounts, count).tolist()
         for number, draw in zip(numbers, chance.random(count).tolist(), strict=True):
             account = self.account(number)
-            old = AccountWord.unpack(int.from_bytes(words[account], "big"))
+            old = AccountWord.unpack(int.from_bytes(words.get(account) or stored(account), "big"))
             held = [index for index in range(self.markets) if old.markets >> index & 1]
             index = held[int(draw * len(held))] if held else int(draw * self.markets)
             price = self.prices[index] / WAD

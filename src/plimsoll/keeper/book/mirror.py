@@ -87,8 +87,8 @@ class Mirror(Registry):
     def apply(self, rows: Sequence[Row]) -> None:
         """Takes the rows of the next block, in the order of its logs.
 
-        :raises VersionGapError: an account's version does not follow the one before: a log is missing. Rows before that
-            one have been taken, so the mirror is to be loaded anew.
+        :raises VersionGapError: an account's version does not follow the one before: a log is missing. Part of the rows
+            has been taken, so the mirror is to be loaded anew.
         """
         self._take(rows, checked=True)
 
@@ -99,6 +99,7 @@ class Mirror(Registry):
     def _take(self, rows: Sequence[Row], *, checked: bool) -> None:
         self.revision += 1
         accounts, legs, changed = self.accounts, self.legs, self.changed
+        others: dict[tuple[int, bytes], bytes | None] = {}
         for kind, key, value in rows:
             if kind == ACCOUNT:
                 row = accounts.row(key)
@@ -121,7 +122,10 @@ class Mirror(Registry):
                 else:
                     legs.put(accounts, row, code, value)
             else:
-                self.put(kind, key, value)
+                # Of what changes with every fill only the last counts.
+                others[kind, key] = value
+        for (kind, key), value in others.items():
+            self.put(kind, key, value)
 
     def _check_version(self, account: bytes, row: int, value: bytes | None) -> None:
         if value is None:

@@ -23,6 +23,7 @@ errs by at most (8·2·4 + 49)·u < 2⁷·u of the sum of the magnitudes, so `MO
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,6 +66,23 @@ class Standing:
     required: Floats
     distance: Floats
 
+    def nearest(self, count: int) -> Index:
+        """Places of so many accounts nearest to their line (or beyond it, or all), the first to go first."""
+        if count >= len(self.rows):
+            return np.argsort(self.distance, kind="stable")
+        places = np.argpartition(self.distance, count)[:count]
+        return places[np.argsort(self.distance[places], kind="stable")]
+
+    def buckets(self, edges: Sequence[float]) -> list[int]:
+        """How many accounts have an equity below these multiples of their requirement; each is counted once, at the
+        lowest edge that it is below. Accounts without a requirement are at the lowest edge or at none."""
+        ratio = np.where(self.required > 0, self.equity / np.maximum(self.required, 1e-30), np.sign(self.equity) * 1e30)
+        counts = [0] * len(edges)
+        below = np.searchsorted(np.sort(ratio), list(edges), side="left").tolist()
+        for place, total in enumerate(below):
+            counts[place] = total - (below[place - 1] if place else 0)
+        return counts
+
 
 class Search:
     """Finds candidates in a mirror. Follows its changes by itself."""
@@ -82,6 +100,7 @@ class Search:
         self._first: Floats = np.empty(0)
         self._steep: Floats = np.empty(0)
         self._searches = 0
+        self._standing: tuple[Observations, int, Standing] | None = None
         self.suspects = 0
         """Accounts that the last search valued because their radius was used up."""
 
@@ -116,6 +135,11 @@ class Search:
             self._value_all(prices)
         return prices
 
+    def shortfalls(self, rows: Index, observations: Observations) -> Floats:
+        """About how much equity accounts lack, settlement units, a little too much rather than too little: to confirm
+        the largest first when there are many."""
+        return -self._values(rows, self.follow(observations))
+
     def anchor(self, observations: Observations) -> None:
         """Makes all valuations anew at the present prices. The search does it by itself when it must; done between
         blocks, it takes no time from them."""
@@ -141,29 +165,35 @@ class Search:
         return found
 
     def standing(self, observations: Observations) -> Standing:
-        """How every exposed account stands, approximately; looks at all of them."""
+        """How every exposed account stands, approximately; looks at all of them, unless nothing has changed."""
+        if self._standing is not None and self._standing[:2] == (observations, self.mirror.revision):
+            return self._standing[2]
         prices = self.follow(observations)
         accounts, legs = self.mirror.accounts, self.mirror.legs
         count, used = accounts.count, legs.count
-        cell, owner = legs.cell[:used], legs.account[:used]
-        worth = legs.size[:used] * prices.x[cell]
-        demand = legs.demand[:used] * prices.r[cell]
+        cell, owner = legs.cell[:used], legs.account[:used].astype(np.intp)
+        worth, demand = prices.x[cell], prices.r[cell]
+        worth *= legs.size[:used]
+        demand *= legs.demand[:used]
         required = _sums(owner, demand, count)
-        equity = accounts.base[:count] + _sums(owner, worth + legs.fixed[:used], count)
-        slope = _sums(owner, np.abs(worth - demand), count)
-        hidden = _sums(owner, prices.blind[cell] & (legs.size[:used] != 0), count) > 0
+        net = worth - demand
+        slope = _sums(owner, np.abs(net, out=net), count)
+        worth += legs.fixed[:used]
+        equity = _sums(owner, worth, count)
+        equity += accounts.base[:count]
         exposed = (accounts.cell[:count] != NONE) | (accounts.slot[:count] != NONE)
-        rows = np.flatnonzero(exposed & ~hidden & (equity > HOPELESS / 2))
+        exposed &= equity > HOPELESS / 2
+        if prices.blind.any():
+            exposed[owner[prices.blind[cell] & (legs.size[:used] != 0)]] = False
+        rows = np.flatnonzero(exposed)
+        equity, required, trades = equity[rows], required[rows], accounts.trades[rows]
         # The keeper floor was taken off wherever there is a position; it is a requirement, and only of an open one.
-        # A free leg has nothing fixed.
-        position = (legs.code[:used] < COLLATERAL) & (legs.fixed[:used] != 0)
-        floor = self.cells.floor[accounts.pool[rows]]
-        trades, asked = _sums(owner, position, count)[rows] > 0, required[rows] > 0
-        margin = equity[rows] - required[rows] + np.where(trades & ~asked, floor, 0.0)
-        distance = margin / np.maximum(slope[rows], 1e-30)
-        equity = equity[rows] + np.where(trades, floor, 0.0)
-        required = required[rows] + np.where(asked, floor, 0.0)
-        return Standing(rows, equity, required, distance)
+        floor = np.where(trades, self.cells.floor[accounts.pool[rows]], 0.0)
+        equity += floor
+        required += np.where(required > 0, floor, 0.0)
+        found = Standing(rows, equity, required, (equity - required) / np.maximum(slope[rows], 1e-30))
+        self._standing = observations, self.mirror.revision, found
+        return found
 
     # ── accounts with a radius ─────────────────────────────────────────────
 
@@ -243,7 +273,7 @@ class Search:
         held = _sums(places, np.where(code < DEBT, np.exp2(bit), 0.0), many)
         odd = (held != told.astype(np.float64)) | (np.isnan(floor) & (trades | owes))
         base[odd] = HOPELESS
-        accounts.base[rows] = base
+        accounts.base[rows], accounts.trades[rows] = base, trades
         # An account with one leg has it first.
         alone = trades & (number == 1) & ~odd
         only = accounts.first[rows]
