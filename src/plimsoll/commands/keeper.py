@@ -20,7 +20,6 @@ from plimsoll.deploy.document import ParameterError
 from plimsoll.keeper.errors import ConfigurationError, KeeperError
 from plimsoll.keeper.operations.assemble import assemble, make_log
 from plimsoll.keeper.operations.config import KeeperConfig
-from plimsoll.keeper.operations.host import host
 from plimsoll.keeper.operations.load import load_config
 from plimsoll.keeper.operations.log import LineWriter
 from plimsoll.keeper.operations.ports import PassReport
@@ -120,6 +119,8 @@ def keep(config: KeeperConfig, environment: Mapping[str, str], *, once: bool) ->
 
     :raises PlimsollError: why it did not start, or stopped by itself.
     """
+    from plimsoll.keeper.operations.host import host
+
     telemetry = Telemetry()
     terminal = sys.stderr.isatty()
     view = not once and shows_view(config.view, terminal=terminal, json_lines=config.log.format == "json")

@@ -21,10 +21,9 @@ from plimsoll.deploy.book import Book, book_path
 from plimsoll.deploy.doctor import State
 from plimsoll.errors import PlimsollError
 from plimsoll.keeper.errors import ConfigurationError, KeeperError
-from plimsoll.keeper.operations import doctor, report, transactions
+from plimsoll.keeper.operations import journal, report
 from plimsoll.keeper.operations.assemble import ask_password, assemble, database_path, find_identity, make_log
 from plimsoll.keeper.operations.config import KeeperConfig
-from plimsoll.keeper.operations.host import host
 from plimsoll.keeper.operations.keystore import create_keystore
 from plimsoll.keeper.operations.load import load_config, sample
 from plimsoll.keeper.operations.redact import Redactor
@@ -94,6 +93,8 @@ def doctor_command(
 
     Sends and changes nothing. Exit code 0 if a keeper can start, else 2.
     """
+    from plimsoll.keeper.operations import doctor
+
     with one_line():
         config = configured(config_file, network, rpc, db, key__keystore=keystore)
         findings = doctor.examine(config, os.environ, ask=ask_password if sys.stdin.isatty() else None)
@@ -167,6 +168,8 @@ def simulate_command(
 
     Works on a database of its own beside the keeper's, and may run while the keeper does.
     """
+    from plimsoll.keeper.operations.host import host
+
     with one_line():
         keys = {"key__keystore": keystore, "key__watch": watch}
         config = configured(config_file, network, rpc, db, dry_run="true", server__enabled="no", **keys)
@@ -213,7 +216,7 @@ def tx_group(
         context.obj = config, where, as_json
         if context.invoked_subcommand is not None:
             return
-        found = [transactions.document(one) for one in transactions.entries(where, number, open_only=open_only)]
+        found = [journal.document(one) for one in journal.entries(where, number, open_only=open_only)]
         if as_json:
             click.echo(json.dumps(found, indent=2, ensure_ascii=False))
         else:
@@ -227,7 +230,7 @@ def tx_show_command(context: tuple[KeeperConfig, str, bool], entry: str) -> None
     """Show an ENTRY by its number, hash or decision, with the others of its nonce."""
     _, where, as_json = context
     with one_line():
-        found = [transactions.document(one) for one in transactions.entry(where, entry)]
+        found = [journal.document(one) for one in journal.entry(where, entry)]
         if as_json:
             click.echo(json.dumps(found, indent=2, ensure_ascii=False))
         else:
@@ -248,7 +251,9 @@ def tx_cancel_command(context: tuple[KeeperConfig, str, bool], entry: str, keyst
             config = config.model_copy(update={"key": key})
         if not yes:
             click.confirm(f"Cancel entry {entry} of {Redactor().text(where)}?", abort=True, err=True)
-        done = asyncio.run(transactions.cancel(config, where, entry, os.environ, Redactor(), connect))
+        from plimsoll.keeper.operations.transactions import cancel
+
+        done = asyncio.run(cancel(config, where, entry, os.environ, Redactor(), connect))
         if as_json:
             click.echo(json.dumps(plain(done), indent=2, ensure_ascii=False))
         else:

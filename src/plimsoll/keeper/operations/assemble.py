@@ -17,7 +17,6 @@ from plimsoll.keeper.operations.log import DecisionLog
 from plimsoll.keeper.operations.ports import ServicePort
 from plimsoll.keeper.operations.redact import Redactor
 from plimsoll.keeper.operations.telemetry import Telemetry
-from plimsoll.keeper.service.build import build
 
 __all__ = ["ask_password", "assemble", "database_path", "find_identity", "make_log"]
 
@@ -64,6 +63,9 @@ def assemble(
 
     :raises PlimsollError: it cannot be; the message says what to correct.
     """
+    # Half of what loading costs; most commands do without.
+    from plimsoll.keeper.service.build import build
+
     path = parameters_path(config.network)
     rpc = connect(config.node.providers[0])
     identity = find_identity(rpc, config, environment, log.redactor)

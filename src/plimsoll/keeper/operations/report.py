@@ -13,10 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 from plimsoll.keeper.operations import figures
+from plimsoll.keeper.operations.journal import document
 from plimsoll.keeper.operations.ports import Decision, PassReport
 from plimsoll.keeper.operations.redact import shown_url
 from plimsoll.keeper.operations.status import KeeperStatus, plain
-from plimsoll.keeper.operations.transactions import document
 from plimsoll.keeper.operations.view import render
 from plimsoll.keeper.storage.opening import open_repository
 

@@ -1,15 +1,13 @@
-"""The journal for an operator: what was sent and became of it, and how to take a transaction back."""
+"""Takes a transaction back that no block takes."""
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Any
 
 from plimsoll.chain.rpc import Rpc as PlainRpc
 from plimsoll.keeper.errors import ConfigurationError
@@ -17,6 +15,7 @@ from plimsoll.keeper.node.headers import Header, next_base_fee
 from plimsoll.keeper.node.rpc import Rpc
 from plimsoll.keeper.operations.assemble import find_identity
 from plimsoll.keeper.operations.config import KeeperConfig
+from plimsoll.keeper.operations.journal import find
 from plimsoll.keeper.operations.redact import Redactor
 from plimsoll.keeper.sending.desk import Desk, adopted, silent
 from plimsoll.keeper.sending.fees import Fees, raised, worst_base_fee
@@ -27,7 +26,7 @@ from plimsoll.keeper.storage.journal import FINAL, JournalEntry
 from plimsoll.keeper.storage.opening import open_repository
 from plimsoll.keeper.storage.repository import Repository
 
-__all__ = ["Cancelled", "cancel", "document", "entries", "entry"]
+__all__ = ["Cancelled", "cancel"]
 
 LEASE_SECONDS = 60.0
 LEAST_TIP = 10**9
@@ -43,60 +42,6 @@ class Cancelled:
     tip_wei: int
     answer: str
     text: str
-
-
-def entries(where: str, number: int, *, open_only: bool = False) -> list[JournalEntry]:
-    """The latest entries of the journal in a database, newest first; while a keeper runs, too.
-
-    :raises ConfigurationError: there is no such database.
-    """
-    repository = open_repository(where, None, read_only=True)
-    try:
-        return repository.journal.open()[-number:][::-1] if open_only else repository.journal.recent(number)
-    finally:
-        repository.close()
-
-
-def entry(where: str, wanted: str) -> list[JournalEntry]:
-    """An entry by its number, hash or decision, the others of its nonce after it.
-
-    :raises ConfigurationError: there is none.
-    """
-    repository = open_repository(where, None, read_only=True)
-    try:
-        found = _find(repository, wanted)
-        beside = repository.journal.by_nonce(found.sender, found.nonce)
-        return [found, *(other for other in beside if other.id != found.id)]
-    finally:
-        repository.close()
-
-
-def document(one: JournalEntry) -> dict[str, Any]:
-    """An entry as plain values; bytes hexadecimal, wei as text."""
-    details = json.loads(one.detail) if one.detail else {}
-    intent = details.pop("intent", {})
-    return {
-        "entry": one.id,
-        "id": intent.get("trace") or "",
-        "job": intent.get("job", ""),
-        "status": one.status,
-        "tx_hash": one.tx_hash,
-        "sender": one.sender,
-        "nonce": one.nonce,
-        "intent": one.intent,
-        "to": one.to,
-        "data": "0x" + one.data.hex(),
-        "gas": one.gas,
-        "max_fee_wei": str(one.max_fee),
-        "tip_wei": str(one.tip),
-        "worth_wei": str(one.value_wei),
-        "created_block": one.created_block,
-        "block": one.block,
-        "epoch": one.epoch,
-        "cancels": bool(details.pop("cancels", False)),
-        **{key: str(value) if key == "cost" else value for key, value in details.items()},
-        "raw": "0x" + one.raw.hex(),
-    }
 
 
 async def cancel(
@@ -115,7 +60,7 @@ async def cancel(
     """
     repository = open_repository(where, None)
     try:
-        found = _find(repository, wanted)
+        found = find(repository, wanted)
         if found.status in FINAL:
             raise ConfigurationError(f"entry {found.id} is {found.status}: there is nothing to cancel")
         plain = connect(config.node.providers[0])
@@ -167,16 +112,3 @@ def _above(rivals: Sequence[JournalEntry], next_fee: int) -> Fees:
     fees = raised(old, Fees(worst_base_fee(next_fee, 3) + tip, tip), None)
     assert fees is not None, "without a limit there always are higher fees"
     return fees
-
-
-def _find(repository: Repository, wanted: str) -> JournalEntry:
-    journal = repository.journal
-    found = journal.get(int(wanted)) if wanted.isdigit() else journal.by_hash(wanted)
-    if found is None and not wanted.isdigit():
-        found = next(iter(journal.by_intent(wanted)[::-1]), None)
-    if found is None and not wanted.startswith("0x"):
-        # A decision's id from the log.
-        found = next((one for one in journal.recent(10_000) if document(one)["id"] == wanted), None)
-    if found is None:
-        raise ConfigurationError(f"the journal has no entry {wanted}; give its number, hash or decision")
-    return found

@@ -14,7 +14,15 @@ from rich.table import Table
 from rich.text import Text
 
 from plimsoll.keeper.operations import figures
-from plimsoll.keeper.operations.status import ActionStatus, Danger, InFlight, KeeperStatus, Phase, ProviderStatus
+from plimsoll.keeper.operations.status import (
+    ActionStatus,
+    BudgetStatus,
+    Danger,
+    InFlight,
+    KeeperStatus,
+    Phase,
+    ProviderStatus,
+)
 
 __all__ = ["LiveView", "render", "shows_view"]
 
@@ -23,6 +31,7 @@ REFRESH_SECONDS = 0.5
 OUTCOME_STYLES = {"landed": "green", "send": "cyan", "reverted": "red", "refused": "yellow", "blocked": "red"}
 NEAR_PPM = 10_000
 LEAST_ROWS = 2
+HOUR = 3_600
 DATE = re.compile(r"^\d{4}-\d\d-\d\d ")
 
 
@@ -113,10 +122,21 @@ def _parts(status: KeeperStatus, free: int, *, wide: bool) -> _Rows:
     # Each table has a row of titles.
     left = free - nodes - guards - 4
     flights = min(len(status.in_flight), max(left // 4, 1))
-    left -= flights
-    dangers = min(max(len(status.dangers), 1), max(left // 3, LEAST_ROWS))
-    actions = min(max(len(status.actions), 1), max(left // 3, LEAST_ROWS))
-    return _Rows(dangers, flights, actions, max(left - dangers - actions, 1))
+    left -= max(flights, 1)
+    wanted = [max(len(status.dangers), 1), max(len(status.actions), 1)]
+    dangers, actions = _shared(max(left - max(left // 4, 1), 2), wanted)
+    return _Rows(dangers, flights, actions, max(left - dangers - actions, 0))
+
+
+def _shared(free: int, wanted: list[int]) -> list[int]:
+    """Equal shares of the free rows; what one part does not want is the others'."""
+    given = [0] * len(wanted)
+    while free > 0 and any(have < want for have, want in zip(given, wanted, strict=True)):
+        for index, want in enumerate(wanted):
+            if free > 0 and given[index] < want:
+                given[index] += 1
+                free -= 1
+    return given
 
 
 def _title(status: KeeperStatus) -> RenderableType:
@@ -158,7 +178,7 @@ def _facts(status: KeeperStatus, width: int) -> list[RenderableType]:
     money = [
         f"earned {figures.money(status.earned_wad)}",
         f"gas {figures.ether(status.spent_wei)}",
-        *(_budget(item.name, item.spent_wei, item.limit_wei) for item in status.budgets),
+        *(_budget(item) for item in status.budgets),
         f"up {figures.age(status.uptime_seconds)}",
     ]
     rows = [chain, kept, _health(risk), money]
@@ -171,8 +191,10 @@ def _health(buckets: list[str]) -> list[str]:
     return [f"health {buckets[0]}", *buckets[1:]] if buckets else []
 
 
-def _budget(name: str, spent: int, limit: int | None) -> str:
-    return f"{name} {figures.ether(spent)}" + (f" of {figures.ether(limit)}" if limit is not None else "")
+def _budget(budget: BudgetStatus) -> str:
+    window = "h" if budget.window_seconds == HOUR else figures.age(budget.window_seconds)
+    limit = f" of {figures.ether(budget.limit_wei)}" if budget.limit_wei is not None else ""
+    return f"{budget.name}/{window} {figures.ether(budget.spent_wei)}{limit}"
 
 
 def _table(title: str, *columns: tuple[str, str]) -> Table:
