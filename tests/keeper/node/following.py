@@ -13,7 +13,7 @@ from tests.support.protocol import Protocol
 from plimsoll.chain.errors import NodeUnavailable, RpcError
 from plimsoll.keeper.errors import VersionGapError
 from plimsoll.keeper.node.decode import Decoder
-from plimsoll.keeper.node.errors import BadAnswerError, HeadMovedError, NoProviderError
+from plimsoll.keeper.node.errors import HeadMovedError, NoProviderError
 from plimsoll.keeper.node.follower import Follower
 from plimsoll.keeper.node.providers import Identity, Providers
 from plimsoll.keeper.node.rpc import Client, Request, Rpc
@@ -79,6 +79,9 @@ class Between:
         answers = await self._client.batch(listed, timeout=timeout)
         return [self._changed(*request, answer) for request, answer in zip(listed, answers, strict=True)]
 
+    def distrust(self) -> None:
+        self._client.distrust()
+
     def _changed(self, method: str, params: Sequence[Any], answer: Any) -> Any:
         if self.change is None:
             return answer
@@ -141,7 +144,7 @@ class Following:
         """As `run`, with nothing done where the nodes fail."""
         try:
             return self.run()
-        except (BadAnswerError, HeadMovedError, NodeUnavailable, NoProviderError, RpcError):
+        except (HeadMovedError, NodeUnavailable, NoProviderError, RpcError):
             return []
 
     def check(self) -> None:

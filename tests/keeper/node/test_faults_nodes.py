@@ -15,7 +15,7 @@ from tests.support.faults.proxy import FaultProxy
 from tests.support.protocol import Protocol
 
 from plimsoll.chain.abi import FunctionAbi
-from plimsoll.keeper.node.errors import NoProviderError
+from plimsoll.keeper.node.errors import IncompleteLogsError, NoProviderError
 from plimsoll.keeper.node.heads import Heads
 from plimsoll.keeper.node.steps import BlockTaken
 from plimsoll.keeper.rows import Kind
@@ -135,6 +135,20 @@ def test_f10_a_frozen_node_is_left_and_its_old_head_does_no_harm(protocol: Proto
     assert following.follower.head is not None
     assert following.follower.head.number == protocol.anvil.block_number()
     assert following.follower.stats.reorgs == 0
+    following.check()
+    following.close()
+
+
+def test_a_node_that_leaves_logs_and_receipts_out_is_left_itself(protocol: Protocol, proxies: list[FaultProxy]) -> None:
+    liar, other = proxies
+    following = Following(protocol, urls=[liar.url, other.url])
+    following.run()
+    liar.hide_logs = liar.hide_receipts = True
+    busy(protocol)
+    with pytest.raises(IncompleteLogsError, match="not those of its bloom"):
+        following.run()
+    assert kinds(following.run()) == ["BlockTaken"]
+    assert [view.used for view in following.rpc.status()] == [False, True]
     following.check()
     following.close()
 

@@ -98,10 +98,12 @@ class RestartableNode:
 
     def restart(self, state: Path | None = None) -> Anvil:
         """Starts the node again, with a saved state or from nothing."""
-        extra = () if state is None else ("--load-state", str(state))
+        extra = (*self._options.get("extra", ()), *(() if state is None else ("--load-state", str(state))))
         # chain time goes on where it stopped
-        options = {**self._options, **({"timestamp": self._times[state]} if state is not None else {})}
-        self.anvil = Anvil(port=self._port, extra=extra, **options).start()
+        options = {**self._options, "extra": extra}
+        if state is not None:
+            options["timestamp"] = self._times[state]
+        self.anvil = Anvil(port=self._port, **options).start()
         return self.anvil
 
     def __enter__(self) -> Self:

@@ -54,7 +54,9 @@ class FaultProxy:
     chain_id: int | None = None
     """What the node says its chain is."""
     hide_logs: bool = False
-    """Logs by block hash are left out, without a word."""
+    """`eth_getLogs` finds nothing."""
+    hide_receipts: bool = False
+    """`eth_getBlockReceipts` and `eth_getTransactionReceipt` leave logs out."""
     sends: Sends = Sends.PASS
     geth_rules: bool = True
     send_errors: list[str] = field(default_factory=list)
@@ -103,7 +105,8 @@ class FaultProxy:
         """No faults from now on; what is held stays held."""
         self.transport, self.sockets = TransportFaults(), WebSocketFaults()
         self.down, self.delay, self.lag, self.frozen, self.chain_id = False, 0.0, 0, None, None
-        self.hide_logs, self.sends, self.lose_answers = False, Sends.PASS, 0
+        self.hide_logs = self.hide_receipts = False
+        self.sends, self.lose_answers = Sends.PASS, 0
         self.send_errors.clear()
 
     def freeze(self) -> None:
@@ -250,6 +253,8 @@ class FaultProxy:
             return await self._pending_nonce(params)
         if self.hide_logs and method == "eth_getLogs":
             return {"result": []}
+        if self.hide_receipts and method in ("eth_getBlockReceipts", "eth_getTransactionReceipt"):
+            return _without_logs(await self._ask(method, params))
         if self.lag or self.frozen is not None:
             return await self._late(method, params)
         return await self._ask(method, params)
@@ -366,6 +371,13 @@ class FaultProxy:
 
 def _error(message: str) -> dict[str, Any]:
     return {"error": {"code": REFUSED, "message": message}}
+
+
+def _without_logs(answer: dict[str, Any]) -> dict[str, Any]:
+    found = answer.get("result")
+    if isinstance(found, list):
+        return {"result": [{**receipt, "logs": []} for receipt in found]}
+    return {"result": {**found, "logs": []}} if isinstance(found, dict) else answer
 
 
 def _hashes(params: Sequence[Any]) -> list[str]:

@@ -15,8 +15,11 @@ __all__ = [
 ]
 
 
-class BadAnswerError(KeeperError):
+class BadAnswerError(NodeUnavailable):
     """A node answered, and what it said cannot be true or is not what was asked for. Another node may do better."""
+
+    def __init__(self, reason: str, address: str = "a node") -> None:
+        super().__init__(address, reason, "another node is asked, if there is one", sent=True)
 
 
 class IncompleteLogsError(BadAnswerError):

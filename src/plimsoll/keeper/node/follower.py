@@ -12,7 +12,7 @@ from plimsoll.chain.errors import NodeTimeout, RpcError
 from plimsoll.keeper.errors import UnsafeStateError, VersionGapError
 from plimsoll.keeper.node.blocks import Block, BlockReader, Chunk
 from plimsoll.keeper.node.decode import Decoder
-from plimsoll.keeper.node.errors import HeadMovedError
+from plimsoll.keeper.node.errors import BadAnswerError, HeadMovedError, IncompleteLogsError
 from plimsoll.keeper.node.headers import Header
 from plimsoll.keeper.node.rpc import Client
 from plimsoll.keeper.node.steps import BlockTaken, ChunkTaken, FollowerStats, Reorged, Resynced, Sink, Step
@@ -52,6 +52,7 @@ class Follower:
     ) -> None:
         self.reader = BlockReader(client, decoder)
         self.stats = FollowerStats()
+        self._client = client
         self._repository = repository
         self._decoder = decoder
         self._first = first_block
@@ -83,8 +84,7 @@ class Follower:
         """Takes everything up to `head`, and yields each step when it is done. May be given up after any step.
 
         :raises HeadMovedError: the chain changed meanwhile; ask for the head again.
-        :raises BadAnswerError: what the node says cannot be true; ask another one.
-        :raises NodeUnavailable, NoProviderError: no node answers.
+        :raises NodeUnavailable, NoProviderError: no node answers, or one what cannot be true (`BadAnswerError`).
         :raises UnsafeStateError: the node's logs have a gap that nothing closes, or do not fit the ABI.
         :raises StorageError: the database does not take a block.
         """
@@ -92,6 +92,14 @@ class Follower:
             self._reload()
         if head.number < self._first:
             raise HeadMovedError(f"the chain ends at block {head.number}, the deployment begins in {self._first}")
+        try:
+            async for step in self._follow(head):
+                yield step
+        except BadAnswerError:
+            self._client.distrust()
+            raise
+
+    async def _follow(self, head: Header) -> AsyncIterator[Step]:
         if self._head is None:
             async for step in self._cold_start(head):
                 yield step
@@ -189,10 +197,10 @@ class Follower:
         return True
 
     async def _take(self, block: Block) -> BlockTaken:
-        rows = self._decoder.rows(block.logs)
         try:
+            rows = self._decoder.rows(block.logs)
             self._apply(rows, block.header)
-        except VersionGapError as gap:
+        except (IncompleteLogsError, VersionGapError) as gap:
             block, rows = await self._second_opinion(block, gap)
         self._repository.save_block(block.header, rows)
         self._took(block.header, rows)
@@ -200,7 +208,7 @@ class Follower:
         self.stats.logs += len(block.logs)
         return BlockTaken(block.header, rows, block.logs, block.transactions)
 
-    async def _second_opinion(self, block: Block, gap: VersionGapError) -> tuple[Block, list[Row]]:
+    async def _second_opinion(self, block: Block, gap: Exception) -> tuple[Block, list[Row]]:
         """The block by its receipts, after its logs led to a gap.
 
         :raises _GapError: the receipts lead to it too: a log is missing in an earlier block.
@@ -211,10 +219,10 @@ class Follower:
         if len(complete.logs) == len(block.logs):
             raise _GapError(str(gap))
         self.reader.proofs.repaired += 1
-        rows = self._decoder.rows(complete.logs)
         try:
+            rows = self._decoder.rows(complete.logs)
             self._apply(rows, block.header)
-        except VersionGapError as again:
+        except (IncompleteLogsError, VersionGapError) as again:
             self._reload()
             raise _GapError(str(again)) from None
         return complete, rows
@@ -224,10 +232,10 @@ class Follower:
         assert self._head is not None
         before = self._head
         chunk = await self._chunk(before.number + 1, last, before)
-        rows = self._decoder.rows(chunk.logs)
         try:
+            rows = self._decoder.rows(chunk.logs)
             self._apply(rows, chunk.header)
-        except VersionGapError as gap:
+        except (IncompleteLogsError, VersionGapError) as gap:
             self.stats.gaps += 1
             raise _GapError(str(gap)) from None
         self._repository.save_chunk(chunk.header, rows)
@@ -275,10 +283,10 @@ class Follower:
         start = int.from_bytes(resume, "big") if resume else self._first
         while start <= anchor.number:
             chunk = await self._chunk(start, anchor.number, None)
-            rows = self._decoder.rows(chunk.logs)
             try:
+                rows = self._decoder.rows(chunk.logs)
                 self._apply(rows, chunk.header)
-            except VersionGapError as gap:
+            except (IncompleteLogsError, VersionGapError) as gap:
                 self.stats.gaps += 1
                 self._reload()
                 raise UnsafeStateError(f"{gap}; use a node that keeps all logs") from None

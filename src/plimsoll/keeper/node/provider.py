@@ -101,8 +101,8 @@ class Provider:
     async def check(self) -> None:
         """Makes sure, at first and after every failure, that the node is of this chain: `wrong` tells.
 
-        :raises NodeUnavailable: it does not answer.
-        :raises RpcError, BadAnswerError: it answers nonsense.
+        :raises NodeUnavailable: it does not answer, or nonsense (`BadAnswerError`).
+        :raises RpcError: it refuses.
         """
         if self._checked:
             return
@@ -123,6 +123,10 @@ class Provider:
                 if Header.of(raw).hash != identity.block_hash.lower():
                     self.wrong = f"is of another instance of chain {identity.chain_id}"
         self._checked = not self.wrong
+
+    def distrust(self) -> None:
+        """Counts as if it had failed for long, until it has answered for long."""
+        self.errors = 1.0
 
     async def look(self) -> bool:
         """Asks for the head; true if the node told it. Only one such request is under way at a time."""
@@ -159,10 +163,10 @@ class Provider:
             if not isinstance(raw, dict):
                 raise BadAnswerError("tells no head")
             head = Header.of(raw)
-        except NodeUnavailable:
-            return False
         except (RpcError, BadAnswerError) as error:
             self._failed(str(error))
+            return False
+        except NodeUnavailable:
             return False
         if self.head is None or head.hash != self.head.hash:
             self._changed = time.monotonic()

@@ -14,7 +14,7 @@ from typing import Any, Self, TypeVar
 
 from plimsoll.chain.errors import NodeUnavailable, RpcError
 from plimsoll.chain.rpc import is_read
-from plimsoll.keeper.node.errors import BadAnswerError, NoProviderError
+from plimsoll.keeper.node.errors import NoProviderError
 from plimsoll.keeper.node.headers import Header
 from plimsoll.keeper.node.provider import Identity, Provider, ProviderView
 from plimsoll.keeper.node.rpc import Request, Rpc, pause_before
@@ -111,10 +111,15 @@ class Providers:
             try:
                 await provider.check()
                 return provider.rpc.address, await provider.measured(provider.rpc.request(method, params))
-            except (NodeUnavailable, RpcError, BadAnswerError) as error:
+            except (NodeUnavailable, RpcError) as error:
                 return provider.rpc.address, error
 
         return list(await asyncio.gather(*(one(provider) for provider in self._all if not provider.wrong)))
+
+    def distrust(self) -> None:
+        """Says that the last answer cannot be true: the other nodes are preferred for a while."""
+        self._used.distrust()
+        self._choose()
 
     async def close(self) -> None:
         """Drops all connections."""
@@ -251,7 +256,7 @@ class Providers:
             return False
         try:
             await provider.check()
-        except (NodeUnavailable, RpcError, BadAnswerError):
+        except (NodeUnavailable, RpcError):
             return False
         return not provider.wrong
 

@@ -43,6 +43,9 @@ class Client(Protocol):
         :raises NodeUnavailable: no node answered.
         """
 
+    def distrust(self) -> None:
+        """Says that the last answer cannot be true: other nodes, if there are any, are preferred for a while."""
+
 
 class Rpc:
     """One node.
@@ -107,6 +110,9 @@ class Rpc:
         for start in range(0, len(pending), self.chunk):
             results += await self._batch(pending[start : start + self.chunk], timeout or self.timeout)
         return results
+
+    def distrust(self) -> None:
+        """Changes nothing: there is no other node."""
 
     async def close(self) -> None:
         """Drops all connections; the next request connects again."""
