@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -28,6 +30,15 @@ from plimsoll.keeper.operations.status import (
 from plimsoll.keeper.operations.telemetry import Telemetry
 
 SENDER = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
+
+
+def fetch(url: str) -> tuple[int, str]:
+    """Code and text of an answer over HTTP."""
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
 
 
 def busy_status() -> KeeperStatus:

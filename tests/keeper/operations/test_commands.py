@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +17,8 @@ from typing import Any
 
 import pytest
 from eth_account import Account
-from tests.keeper.operations.examples import busy_status
+from prometheus_client.parser import text_string_to_metric_families
+from tests.keeper.operations.examples import busy_status, fetch
 
 from plimsoll.chain.anvil import Anvil
 from plimsoll.commands.keeper import command
@@ -24,6 +30,7 @@ from plimsoll.keeper.node.rpc import Rpc
 from plimsoll.keeper.operations import keystore
 from plimsoll.keeper.operations.config import ServerConfig
 from plimsoll.keeper.operations.server import OperatorServer
+from plimsoll.keeper.operations.status import status_from_json
 from plimsoll.keeper.operations.telemetry import Telemetry
 from plimsoll.keeper.sending.desk import Desk, silent
 from plimsoll.keeper.sending.fees import Fees
@@ -288,6 +295,66 @@ def test_status_with_neither_is_one_line(site: Site, run: Callable[..., Run]) ->
     code, out, err = run("status", *site.options("--url", "http://127.0.0.1:9"))
     assert (code, out, len(err.splitlines())) == (2, "", 1)
     assert "no keeper answers at http://127.0.0.1:9" in err
+
+
+# ── the service behind the commands ────────────────────────────────────────
+
+
+def test_simulate_decides_and_sends_nothing(site: Site, run: Callable[..., Run]) -> None:
+    before = site.anvil.block_number()
+    code, out, err = run("simulate", *site.options("--json"))
+    assert (code, err) == (0, "")
+    found = json.loads(out)
+    assert (found["block"], found["blocked"]) == (before, "")
+    assert isinstance(found["decisions"], list)
+    assert site.anvil.block_number() == before
+    assert not site.database.exists(), "the keeper's own database is left alone"
+    code, out, err = run("simulate", *site.options())
+    assert (code, err, out.splitlines()[0].endswith("nothing is sent")) == (0, "", True)
+
+
+def test_a_running_keeper_serves_what_dashboard_and_probes_need_and_ends_in_time(site: Site) -> None:
+    arguments = ["run", *site.options("--serve", "127.0.0.1:0", "--poll", "0.1", "--json")]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "plimsoll", "keeper", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        assert process.stdout is not None
+        first = json.loads(process.stdout.readline())
+        assert first["event"] == "serving"
+        url = f"http://127.0.0.1:{first['port']}"
+        deadline = time.monotonic() + 60
+        while True:
+            code, text = fetch(f"{url}/readyz")
+            if code == 200:
+                break
+            assert time.monotonic() < deadline, text
+            time.sleep(0.1)
+        status = status_from_json(json.loads(fetch(f"{url}/status")[1]))
+        exposed = {
+            sample.name
+            for family in text_string_to_metric_families(fetch(f"{url}/metrics")[1])
+            for sample in family.samples
+        }
+        assert fetch(f"{url}/livez")[0] == 200
+        begun = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=60)
+        took = time.monotonic() - begun
+    finally:
+        process.kill()
+    assert (process.returncode, err) == (0, "")
+    assert took < 10
+    assert status.head.number == site.anvil.block_number()
+    assert (status.versions.network, status.phase.value, status.balance_wei > 0) == ("local", "following", True)
+    assert {"plimsoll_keeper_ready", "plimsoll_keeper_head_block", "plimsoll_keeper_provider_up"} <= exposed
+    events = [json.loads(line)["event"] for line in out.splitlines()]
+    assert (events[0], events[-1]) == ("start", "stop")
 
 
 # ── config and key ─────────────────────────────────────────────────────────

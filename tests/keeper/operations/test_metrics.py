@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
-from tests.keeper.operations.examples import busy_status, counted
+from tests.keeper.operations.examples import busy_status, counted, fetch
 from tests.keeper.operations.promql import Expression, PromqlError, parse
 
 from plimsoll.keeper.operations.config import ReadinessConfig, ServerConfig
@@ -32,15 +30,6 @@ SCRAPED = {"job", "instance"}
 OF_PROMETHEUS = {"up": SCRAPED}
 
 Answer = tuple[int, str]
-Get = Callable[[str], Answer]
-
-
-def fetch(url: str) -> Answer:
-    try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read().decode()
 
 
 def served(telemetry: Telemetry, status: Callable[[], KeeperStatus], paths: list[str]) -> list[Answer]:
