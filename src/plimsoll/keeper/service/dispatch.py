@@ -40,9 +40,9 @@ ENDED = frozenset({0, 1, 2})
 """Codes of orders that came to an end: filled, cancelled, expired."""
 ACTED = frozenset({1, 2, 3, 4})
 """Codes of accounts that something was done about: partial, full, sale started, bad debt."""
-GAS_RESERVE_PPM = 1_350_000
+GAS_RESERVE_PPM = 1_200_000
 """Gas that a transaction is given for what its simulation used: state may have moved when it is mined."""
-GAS_RESERVE = 150_000
+GAS_RESERVE = 120_000
 ORDER_LAPSES = 60
 """Seconds after its simulation in which a batch of orders must land; later its price window has passed."""
 MOST_KEPT = 100_000
