@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from hashlib import sha256
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn, TypeVar, cast
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import psycopg
@@ -35,10 +35,14 @@ from plimsoll.keeper.storage.repository import SqlRepository
 __all__ = ["PostgresDatabase", "PostgresRepository"]
 
 PATIENCE_MS = 2_000
-"""How long another session's lock is waited for, and how long a transaction may stand still."""
+"""How long another session's lock is waited for."""
+IDLE_MS = 5_000
+"""How long a transaction may stand still: so long a leader that was stopped inside one holds up the next."""
 STATEMENT_MS = 60_000
 CONNECT_SECONDS = 5
 PIECE = 20_000
+PART = 5_000
+T = TypeVar("T")
 WORDS = {
     "bytes": "BYTEA",
     "small": "SMALLINT",
@@ -172,26 +176,31 @@ class PostgresDatabase(Nesting):
             db.close()  # the server rolls back what it has of it
 
     def old_values(self, keys: Sequence[Key]) -> dict[Key, bytes]:
-        found = self.query(
-            "SELECT r.kind, r.key, r.value FROM unnest(?::smallint[], ?::bytea[]) AS w (kind, key) "
-            "JOIN rows r ON r.kind = w.kind AND r.key = w.key",
-            ([kind for kind, _ in keys], [key for _, key in keys]),
-        )
-        return {(kind, key): value for kind, key, value in found}
+        old: dict[Key, bytes] = {}
+        for part in _parts(keys):
+            kinds, names = zip(*part, strict=True)
+            found = self.query(
+                "SELECT r.kind, r.key, r.value FROM unnest(?::smallint[], ?::bytea[]) AS w (kind, key) "
+                "JOIN rows r ON r.kind = w.kind AND r.key = w.key",
+                (list(kinds), list(names)),
+            )
+            old.update({(kind, key): value for kind, key, value in found})
+        return old
 
     def write_rows(self, written: Sequence[RawRow], removed: Sequence[Key]) -> None:
-        if written:
-            kinds, keys, values = (list(column) for column in zip(*written, strict=True))
+        for part in _parts(written):
+            kinds, names, values = zip(*part, strict=True)
             self.send(
                 "INSERT INTO rows (kind, key, value) SELECT * FROM unnest(?::smallint[], ?::bytea[], ?::bytea[]) "
                 "ON CONFLICT (kind, key) DO UPDATE SET value = excluded.value",
-                (kinds, keys, values),
+                (list(kinds), list(names), list(values)),
             )
-        if removed:
+        for gone in _parts(removed):
+            kinds, names = zip(*gone, strict=True)
             self.send(
                 "DELETE FROM rows r USING unnest(?::smallint[], ?::bytea[]) AS w (kind, key) "
                 "WHERE r.kind = w.kind AND r.key = w.key",
-                ([kind for kind, _ in removed], [key for _, key in removed]),
+                (list(kinds), list(names)),
             )
 
     def stream(self, first: str) -> tuple[list[tuple[Any, ...]], Iterator[list[RawRow]]]:
@@ -248,6 +257,10 @@ class PostgresDatabase(Nesting):
         with self._told():
             db = self._session()
             try:
+                # Every statement finds its rows by key, whatever the planner believes of tables that grew.
+                db.execute(
+                    "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off"
+                )
                 if not self._read_only:
                     self._take_lock(db, patience)
             except BaseException:
@@ -283,7 +296,7 @@ class PostgresDatabase(Nesting):
         )
         settings = (
             f"SET search_path = {self._schema}; SET lock_timeout = {PATIENCE_MS}; "
-            f"SET statement_timeout = {STATEMENT_MS}; SET idle_in_transaction_session_timeout = {PATIENCE_MS}; "
+            f"SET statement_timeout = {STATEMENT_MS}; SET idle_in_transaction_session_timeout = {IDLE_MS}; "
             "SET client_encoding = 'UTF8'"
         )
         if self._read_only:
@@ -330,6 +343,12 @@ class PostgresRepository(SqlRepository):
         except BaseException:
             database.close()
             raise
+
+
+def _parts(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Pieces small enough that no transaction stands still for long while one is put together."""
+    for first in range(0, len(items), PART):
+        yield items[first : first + PART]
 
 
 def _marked(sql: str) -> str:

@@ -171,7 +171,7 @@ class SqlRepository:
             yield from piece
 
     def save_block(self, header: Header, rows: Sequence[Row]) -> None:
-        database = self._database
+        database, new = self._database, _last(rows)
         with database.transaction():
             self.lease.fence()
             found = database.query(_HEAD)
@@ -185,12 +185,12 @@ class SqlRepository:
                         f"block {header.number} {header.hash} does not follow block {top[0]} {top[1]}, the last taken"
                     )
                 held, total = top[9], top[10]
-            old, held, total = self._apply(rows, held, total)
+            old, held, total = self._apply(new, held, total)
             self._insert(header, pack(old), held, total)
             database.send("DELETE FROM headers WHERE number <= ?", (header.number - RING,))
 
     def save_chunk(self, header: Header, rows: Sequence[Row]) -> None:
-        database = self._database
+        database, new = self._database, _last(rows)
         with database.transaction():
             self.lease.fence()
             found = database.query(_HEAD)
@@ -202,7 +202,7 @@ class SqlRepository:
                 if header.number <= top[0]:
                     raise NotAChildError(f"block {header.number} is not above block {top[0]}, the last taken")
                 held, total = top[9], top[10]
-            _, held, total = self._apply(rows, held, total)
+            _, held, total = self._apply(new, held, total)
             database.send("DELETE FROM headers")
             self._insert(header, None, held, total)
 
@@ -223,7 +223,7 @@ class SqlRepository:
                     raise UndoExhaustedError(f"how to undo block {row[0]} is not kept")
                 undone += self._unpacked(row)
             if above:
-                self._write(undone)
+                database.write_rows(*_split(_last(undone)))
                 database.send("DELETE FROM headers WHERE number > ?", (number,))
             self.journal.roll_back(number)
         return undone
@@ -239,12 +239,13 @@ class SqlRepository:
             )
 
     def add_snapshot(self, rows: Sequence[Row], resume: bytes) -> None:
+        written, removed = _split(_last(rows))
         with self._database.transaction():
             self.lease.fence()
             state = self.snapshot_state()
             if state is None:
                 raise StorageError("no snapshot is under way")
-            self._write(rows)
+            self._database.write_rows(written, removed)
             crc = check_of(*_fields(state[0]), resume)
             self._database.send("UPDATE snapshot SET resume = ?, crc = ?", (resume, crc))
 
@@ -298,9 +299,10 @@ class SqlRepository:
         values = (header.number, header.hash)
         return bool(self._database.query("SELECT 1 FROM headers WHERE number = ? AND hash = ?", values))
 
-    def _apply(self, rows: Iterable[Row], held: int, total: int) -> tuple[list[tuple[Key, bytes | None]], int, int]:
+    def _apply(
+        self, new: dict[Key, bytes | None], held: int, total: int
+    ) -> tuple[list[tuple[Key, bytes | None]], int, int]:
         """Writes rows; returns what they replace, and the number and the sum of all rows."""
-        new: dict[Key, bytes | None] = {(int(kind), key): value for kind, key, value in rows}
         known = self._database.old_values(list(new)) if new else {}
         old: list[tuple[Key, bytes | None]] = []
         written: list[RawRow] = []
@@ -322,11 +324,6 @@ class SqlRepository:
         if old:
             self._database.write_rows(written, removed)
         return old, held, total
-
-    def _write(self, rows: Iterable[Row]) -> None:
-        new: dict[Key, bytes | None] = {(int(kind), key): value for kind, key, value in rows}
-        written = [(*key, value) for key, value in new.items() if value is not None]
-        self._database.write_rows(written, [key for key, value in new.items() if value is None])
 
     def _insert(self, header: Header, undo: bytes | None, held: int, total: int) -> None:
         values = (*_fields(header), undo, held, total)
@@ -366,6 +363,17 @@ class SqlRepository:
                     f"the rows in {self.where} are not those that were written: {held} rows of {found[0][9]}; "
                     "read everything again"
                 )
+
+
+def _last(rows: Iterable[Row]) -> dict[Key, bytes | None]:
+    """What the rows come to: the last value of each."""
+    return {(int(kind), key): value for kind, key, value in rows}
+
+
+def _split(new: dict[Key, bytes | None]) -> tuple[list[RawRow], list[Key]]:
+    """Rows to write, and rows to remove."""
+    written = [(*key, value) for key, value in new.items() if value is not None]
+    return written, [key for key, value in new.items() if value is None]
 
 
 def _fields(header: Header) -> tuple[object, ...]:
