@@ -25,7 +25,6 @@ from plimsoll.model.words import (
     PoolDuesWord,
     PoolFlags,
     PoolMoneyWord,
-    PositionWord,
     SidesWord,
 )
 from plimsoll.units import NANO, WAD
@@ -235,13 +234,15 @@ def fields(params: PoolParams | MarketParams | CollateralParams) -> bytes:
 
 
 def position(size: float, entry: float) -> bytes:
-    """A position word."""
-    return word(PositionWord(int(size * 1e9) * NANO, int(entry * 1e12) * 10**12, 0).pack())
+    """A position word, as `PositionWord` packs it."""
+    shares, value = int(size * 1e9) * NANO, int(entry * 1e12) * 10**12
+    return word(shares % (1 << 104) | value % (1 << 128) << 104)
 
 
 def account_word(cash: float, markets: int, kinds: int, version: int) -> bytes:
-    """An account word."""
-    return word(AccountWord(int(cash * 1e6) * 10**12, markets, kinds, version, START - 3_600, 0).pack())
+    """An account word, as `AccountWord` packs it."""
+    raw = int(cash * 1e6) * 10**12 % (1 << 112)
+    return word(raw | markets << 112 | kinds << 168 | version << 184 | (START - 3_600) << 216)
 
 
 def market_value(price: int, units: int, time: int) -> bytes:

@@ -306,15 +306,17 @@ class Search:
             self.thresholds[cell].drop(accounts.place[gone])
             accounts.cell[gone] = NONE
         for cell in np.unique(cells[cells != NONE]).tolist():
-            here = cells == cell
-            leg, threshold = only[here], self.thresholds[cell]
+            here = np.flatnonzero(cells == cell)
+            leg, threshold, which = only[here], self.thresholds[cell], rows[here]
             size = np.abs(legs.size[leg])
-            key, ratio = (accounts.base[rows[here]] + legs.fixed[leg]) / size, legs.demand[leg] / size
+            key, ratio = (accounts.base[which] + legs.fixed[leg]) / size, legs.demand[leg] / size
             stays = before[here] == cell
-            threshold.change(accounts.place[rows[here][stays]], key[stays], ratio[stays])
-            new = rows[here][~stays]
-            accounts.place[new] = threshold.put(new, key[~stays], ratio[~stays])
-            accounts.cell[new] = cell
+            if stays.any():
+                threshold.change(accounts.place[which[stays]], key[stays], ratio[stays])
+            if not stays.all():
+                new = which[~stays]
+                accounts.place[new] = threshold.put(new, key[~stays], ratio[~stays])
+                accounts.cell[new] = cell
 
     def _put_members(self, of: Index, before: npt.NDArray[np.int32], several: Bools, reach: Floats) -> None:
         """Moves legs to the members of their cell, or away from any."""
@@ -330,8 +332,10 @@ class Search:
         size, demand = legs.size[of] / reach, legs.demand[of] / reach
         for cell in np.unique(cells[stays | comes]).tolist():
             members, old, new = self.members[cell], stays & (cells == cell), comes & (cells == cell)
-            members.change(legs.place[of[old]], size[old], demand[old])
-            legs.place[of[new]] = members.put(slot[legs.account[of[new]]], size[new], demand[new])
+            if old.any():
+                members.change(legs.place[of[old]], size[old], demand[old])
+            if new.any():
+                legs.place[of[new]] = members.put(slot[legs.account[of[new]]], size[new], demand[new])
 
     def memory(self) -> int:
         """Bytes that the columns take."""

@@ -6,7 +6,8 @@ ratio·R − key > ±X (+ for longs, − for shorts). One cell holds them in two
 million takes less than a millisecond, and keeping them up costs one write for each account that changes.
 
 A pass also measures the *gap*: how much nearer the nearest healthy account may come before it is a candidate. While
-prices have moved against the cell by less than that, no pass is needed.
+prices have moved against the cell by less than that, no pass is needed: those that it found are asked again, and what
+changed since is compared by itself with the prices of the pass.
 """
 
 from __future__ import annotations
@@ -55,22 +56,29 @@ class Thresholds:
         self._reserve(start + more)
         places[reused:] = np.arange(start, start + more)
         self.count = start + more
-        self.rows[places], self.key[places], self.ratio[places] = rows, key, ratio
-        self.steepest = max(self.steepest, float(ratio.max(initial=0.0)))
-        self._stale = True
+        self.rows[places] = rows
+        self.change(places, key, ratio)
         return places
 
     def change(self, places: Rows, key: Floats, ratio: Floats) -> None:
         """Writes accounts that are here already."""
         self.key[places], self.ratio[places] = key, ratio
-        self.steepest = max(self.steepest, float(ratio.max(initial=0.0)))
-        self._stale = True
+        self.steepest = max(self.steepest, float(ratio.max()))
+        if self._stale:
+            return
+        # As the last pass would have found them.
+        value = ratio * self._r - key
+        below = value > self._y
+        if below.any():
+            self._found = np.union1d(self._found, places[below])
+            value = value[~below]
+        if len(value):
+            self._gap = min(self._gap, (self._y - float(value.max())) * (1 - 1e-9))
 
     def drop(self, places: Rows) -> None:
         """Removes accounts."""
         self.key[places], self.ratio[places] = np.inf, 0.0
         self._free.extend(places.tolist())
-        self._stale = True
 
     def below(self, x: float, r: float) -> Index:
         """Rows of accounts below their line at X and R of the cell; exact up to the margin of error."""
