@@ -357,6 +357,15 @@ def test_a_running_keeper_serves_what_dashboard_and_probes_need_and_ends_in_time
     assert (events[0], events[-1]) == ("start", "stop")
 
 
+def test_bench_measures_a_small_crowd(run: Callable[..., Run]) -> None:
+    code, out, err = run("bench", "--accounts", "1000", "--markets", "4", "--ticks", "10", "--events", "800", "--json")
+    found = json.loads(out)
+    assert (code, found["markets"], found["events"]) == (0, 4, 800)
+    assert found["accounts"] > 0
+    assert found["tick"]["p99"] > 0
+    assert err.startswith("… writing a database\n")
+
+
 # ── config and key ─────────────────────────────────────────────────────────
 
 
