@@ -29,7 +29,8 @@ T = TypeVar("T")
 ME = "0x00000000000000000000000000000000000000Aa"
 ARENA = "0x00000000000000000000000000000000000000Bb"
 OPTIONS = SendingOptions(patience=Patience(replace_after=2, resend_after=1, give_up_after=8))
-WORTHS = st.sampled_from([10**14, 3 * 10**14, 10**16])
+WORTHS = st.sampled_from([10**14, 13 * 10**13, 2 * 10**14, 10**16])
+"""The first is worth no gas at all, the next two a raise or two."""
 FAULTS = st.sampled_from(
     [
         "drop",
@@ -136,14 +137,13 @@ class Histories(RuleBasedStateMachine):
 
     @rule(ahead=st.integers(0, 2), lands=st.booleans())
     def stranger(self, ahead: int, lands: bool) -> None:
-        """Somebody else sends with our key."""
+        """Somebody else sends with our key, and outbids us."""
         nonce = self.chain.nonce(ME) + ahead
         raw = Raw(ME, nonce, Fees(50 * GWEI, 5 * GWEI), 21_000, "", f"0x{len(self.strangers):064x}")
-        if (ME, nonce) not in self.chain.pool:
-            self.chain.pool[ME, nonce] = raw
-            self.strangers.add(raw.hash)
-            if lands:
-                self.mine(True)
+        self.chain.pool[ME, nonce] = raw
+        self.strangers.add(raw.hash)
+        if lands:
+            self.mine(True)
 
     @rule(depth=st.integers(1, 3), put_back=st.booleans(), longer=st.integers(0, 2), takes=st.booleans())
     def reorg(self, depth: int, put_back: bool, longer: int, takes: bool) -> None:
@@ -167,10 +167,12 @@ class Histories(RuleBasedStateMachine):
         self._start()
 
     @precondition(lambda self: self.manager.in_flight())
-    @rule(data=st.data(), worth=st.sampled_from([0, 10**16]))
-    def worth_changes(self, data: st.DataObject, worth: int) -> None:
+    @rule(data=st.data(), worth=st.sampled_from([None, 0, 10**16]))
+    def worth_changes(self, data: st.DataObject, worth: int | None) -> None:
         flight = data.draw(st.sampled_from(self.manager.in_flight()))
-        if flight.job != "gap":
+        if worth is None:
+            self.manager.withdraw(flight.key)
+        elif flight.job != "gap":
             self.worth[flight.key] = max(self.worth[flight.key], worth)
             self.manager.revalue(flight.key, worth)
 

@@ -97,6 +97,22 @@ async def test_somebody_faster_is_answered_by_cancelling_if_that_is_cheaper(stag
 
 
 @played
+async def test_what_is_withdrawn_is_cancelled(stage: Stage) -> None:
+    keeper = await stage.keeper(QUICK)
+    stage.proxy.sends = Sends.HOLD
+    await keeper.sends(intent(1))
+    keeper.manager.withdraw("liquidate:1@1")
+    await stage.mine()
+    stage.proxy.sends = Sends.PASS
+    stage.proxy.release()
+    await stage.mine()
+    assert [settled.settlement for settled in keeper.settled] == [Settlement.CANCELLED]
+    await keeper.sends(intent(1))
+    await stage.mine()
+    assert stage.is_liquidated(1), "it was withdrawn, not forbidden"
+
+
+@played
 async def test_somebody_faster_is_left_alone_where_cancelling_is_dearer(stage: Stage) -> None:
     keeper = await stage.keeper(QUICK)
     stage.proxy.sends = Sends.HOLD
