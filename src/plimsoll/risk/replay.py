@@ -362,7 +362,13 @@ class Replay:
             pool_samples=tuple(self.pool_samples),
             health_samples=tuple(self.health_samples),
             seconds=seconds,
+            keeper_seconds=self._keeper_seconds(),
         )
+
+    def _keeper_seconds(self) -> tuple[float, ...]:
+        """For each account that the keeper sent to be liquidated, how long that took it."""
+        handed_over = self.keeper.parts.passes.dispatcher.handed_over
+        return tuple(seconds for job, many, seconds in handed_over if job == "liquidation" for _ in range(many))
 
     def _pool_results(self) -> Sequence[PoolResult]:
         last = {sample.pool: sample for sample in self.pool_samples}
