@@ -86,7 +86,7 @@ class Between:
         if self.change is None:
             return answer
         answer = self.change(method, params, answer)
-        if isinstance(answer, Exception) and method != "eth_getLogs":
+        if isinstance(answer, Exception) and not (method == "eth_getLogs" and isinstance(answer, RpcError)):
             raise answer
         return answer
 

@@ -15,6 +15,7 @@ from plimsoll.chain.receipt import Event
 from plimsoll.chain.stored import with_words
 from plimsoll.keeper.node.decode import Decoder
 from plimsoll.keeper.node.errors import IncompleteLogsError, UndecodableLogError
+from plimsoll.keeper.node.layout import LayoutError, layouts
 from plimsoll.keeper.rows import Kind, Row, collateral_key, market_key, order_key, pool_key, position_key, side_key
 
 LOW = (1 << 256) - 1
@@ -207,6 +208,30 @@ def test_an_abi_without_an_event_of_ours_is_refused(past: History) -> None:
     abi = [item for item in house.abi if item.get("name") != "Filled"]
     with pytest.raises(UndecodableLogError, match="no Filled"):
         Decoder((house.address, abi), (book.address, book.abi))
+
+
+def test_where_arguments_lie_is_read_from_the_abi() -> None:
+    def param(name: str, kind: str, indexed: bool = False, **more: Any) -> dict[str, Any]:
+        return {"name": name, "type": kind, "indexed": indexed, **more}
+
+    pair = [param("low", "int128"), param("high", "uint256")]
+    inputs = [
+        param("a", "uint16", True),
+        param("b", "bool"),
+        param("c", "tuple", components=pair),
+        param("d", "bytes32"),
+    ]
+    event = {"type": "event", "name": "Told", "inputs": inputs}
+    told = layouts([event, event])["Told"]
+    assert (told.count, told.size, told.indexed("a")) == (2, 128, 1)
+    assert (told.at("c.high"), told.run("b", "c.low", "c.high")) == (slice(64, 96), slice(0, 96))
+    for wrong in (lambda: told.at("a"), lambda: told.indexed("b"), lambda: told.run("b", "d")):
+        with pytest.raises(LayoutError):
+            wrong()
+    assert layouts([{**event, "inputs": [param("x", "bytes"), param("y", "uint256[]")]}])["Told"].size is None
+    assert layouts([{**event, "anonymous": True}]) == {}
+    with pytest.raises(LayoutError, match="two events Told"):
+        layouts([event, {**event, "inputs": inputs[1:]}])
 
 
 def test_five_thousand_logs_are_read_in_a_moment(past: History) -> None:

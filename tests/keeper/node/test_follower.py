@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +15,7 @@ from tests.keeper.node.following import Following
 from tests.support.core import due
 from tests.support.protocol import Protocol
 
-from plimsoll.chain.errors import RpcError
+from plimsoll.chain.errors import NodeTimeout, NodeUnavailable, RpcError
 from plimsoll.keeper.errors import UnsafeStateError
 from plimsoll.keeper.node.errors import HeadMovedError
 from plimsoll.keeper.node.steps import BlockTaken, ChunkTaken, Reorged, Resynced, Step
@@ -144,6 +147,32 @@ def test_a_cold_start_goes_on_where_it_was_interrupted(protocol: Protocol, tmp_p
     whole.close()
 
 
+def test_a_follower_killed_again_and_again_ends_where_one_left_alone_does(protocol: Protocol, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"settled": 20, "longest": 9}
+    killed = 0
+    for turn, seconds in enumerate((0.01, 0.02, 0.05, 0.1, 0.15, 0.2)):
+        busy(protocol, sub=turn)
+        protocol.anvil.mine(15)
+        child = os.fork()
+        if child == 0:
+            try:
+                Following(protocol, tmp_path / "db", **options).run()
+            finally:
+                os._exit(0)
+        time.sleep(seconds)
+        os.kill(child, signal.SIGKILL)
+        killed += os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    assert killed
+    last = Following(protocol, tmp_path / "db", **options)
+    last.run()
+    last.check()
+    whole = Following(protocol, **options)
+    whole.run()
+    assert last.repository.state_hash() == whole.repository.state_hash()
+    last.close()
+    whole.close()
+
+
 def test_an_interrupted_cold_start_begins_anew_on_another_history(protocol: Protocol, tmp_path: Path) -> None:
     snapshot = protocol.anvil.take_snapshot()
     busy(protocol)
@@ -182,31 +211,45 @@ def test_a_long_absence_is_made_up_for_in_chunks(protocol: Protocol, following: 
     following.check()
 
 
-def test_ranges_grow_and_shrink_to_what_the_node_bears(protocol: Protocol) -> None:
+@pytest.mark.parametrize(
+    ("most", "words"),
+    [
+        (40, RpcError(-32005, "query exceeds the range", None)),
+        (100, NodeUnavailable("a gateway", "HTTP 504", "wait")),
+        (40, NodeTimeout("a node", "no answer", "wait")),
+    ],
+)
+def test_ranges_grow_and_shrink_to_what_the_node_bears(protocol: Protocol, most: int, words: Exception) -> None:
     protocol.anvil.mine(300)
 
     def narrow(method: str, params: Any, answer: Any) -> Any:
         if method == "eth_getLogs" and "fromBlock" in params[0]:
             span = int(params[0]["toBlock"], 16) - int(params[0]["fromBlock"], 16) + 1
-            if span > 40:
-                return RpcError(-32005, "query exceeds the range", None, method=method)
+            if span > most:
+                return words
         return answer
 
     following = Following(protocol, settled=20)
     following.client.change = narrow
-    steps = following.run()
-    spans = [step.blocks for step in steps if isinstance(step, ChunkTaken)]
-    assert max(spans) <= 40
+    spans = [step.blocks for step in following.run() if isinstance(step, ChunkTaken)]
+    assert max(spans) <= most
     assert len(spans) < 30
-    following.client.change = lambda method, _, answer: (
-        RpcError(-32005, "no", None) if method == "eth_getLogs" else answer
-    )
-    fresh = Following(protocol, settled=20)
-    fresh.client.change = following.client.change
-    with pytest.raises(RpcError):
-        fresh.run()
     following.close()
-    fresh.close()
+
+
+@pytest.mark.parametrize("words", [RpcError(-32005, "no", None), NodeUnavailable("a node", "HTTP 503", "wait")])
+def test_a_node_that_gives_no_logs_at_all_is_given_up(protocol: Protocol, words: Exception) -> None:
+    protocol.anvil.mine(300)
+    following = Following(protocol, settled=20)
+    following.client.change = lambda method, _, answer: words if method == "eth_getLogs" else answer
+    with pytest.raises(type(words)):
+        following.run()
+    asked = following.client.asked("eth_getLogs")
+    assert len(asked) < 15
+    following.client.change = None
+    following.run()
+    following.check()
+    following.close()
 
 
 # ── backward ─────────────────────────────────────────────────────────────────

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 
-from plimsoll.chain.errors import NodeTimeout, RpcError
+from plimsoll.chain.errors import NodeTimeout, NodeUnavailable, RpcError
 from plimsoll.keeper.errors import UnsafeStateError, VersionGapError
 from plimsoll.keeper.node.blocks import Block, BlockReader, Chunk
 from plimsoll.keeper.node.decode import Decoder
@@ -24,6 +24,8 @@ __all__ = ["Follower"]
 
 BATCH = 16
 """Blocks asked for at once."""
+SHORT = 64
+"""Blocks of a range that is not too long: a node that does not answer for it is not well."""
 FEW_LOGS = 2_000
 """A range with fewer logs than that may be longer next time."""
 REGRESSIONS = 3
@@ -312,8 +314,12 @@ class Follower:
             end = min(last, first + self._span - 1)
             try:
                 chunk = await self.reader.chunk(first, end, before)
-            except (RpcError, NodeTimeout):
-                if self._span == 1:
+            except BadAnswerError:
+                raise
+            except (RpcError, NodeUnavailable) as error:
+                # Too much to answer is told as a refusal, by silence, or by a gateway in between.
+                told = isinstance(error, RpcError | NodeTimeout)
+                if self._span <= (1 if told else SHORT):
                     raise
                 self._span = max(min(self._span, end - first + 1) // 2, 1)
                 continue
