@@ -15,6 +15,7 @@ from plimsoll.keeper.actions import (
     Strike,
     Wait,
 )
+from plimsoll.keeper.book.records import Order, OrderRules
 from plimsoll.keeper.decide import (
     Health,
     MarketState,
@@ -27,7 +28,6 @@ from plimsoll.keeper.decide import (
     due,
     plan,
 )
-from plimsoll.keeper.mirror import Order, OrderRules
 from plimsoll.keeper.options import Limits
 from plimsoll.model.words import AccountId
 from plimsoll.units import WAD
@@ -35,7 +35,8 @@ from plimsoll.units import WAD
 NOW = 1_000_000
 ETH = 1 << 8
 SOL = 2 << 8
-RULES = {ETH: OrderRules(asset=1, exec_window=30), SOL: OrderRules(asset=3, exec_window=30)}
+TERMS = {"settlement_delay": 2, "cancel_margin": 1, "exec_window": 30, "latency": 1, "min_keeper_fee": 0}
+RULES = {ETH: OrderRules(asset=1, **TERMS), SOL: OrderRules(asset=3, **TERMS)}
 LIMITS = Limits()
 
 

@@ -89,6 +89,8 @@ class Dispatcher:
         self._telemetry = telemetry
         self._keeper = keeper
         self.actions: dict[str, Action] = {}
+        self.worths: dict[str, int] = {}
+        """What intents were worth when they were handed over, wei, by key."""
         self.known: Mapping[bytes, Health] = {}
         """What this pass has confirmed about accounts below the line."""
         self.poisons: dict[bytes, tuple[int, int]] = {}
@@ -320,6 +322,8 @@ class Dispatcher:
         outcome = await self._manager.submit(intent)
         if outcome.under_way:
             self.actions[key] = action
+            if worth is not None:
+                self.worths[key] = worth
             since = time.perf_counter() - self.begun
             self.handed_over.append((job, len(names), since))
             del self.handed_over[:-MOST_KEPT]

@@ -52,6 +52,7 @@ class Ledger:
         }
         for one in settled:
             action = self._dispatcher.actions.pop(one.intent.key, None)
+            self._dispatcher.worths.pop(one.intent.key, None)
             self._tell(one, head, receipts.get(one.tx_hash), action, report, accounts)
         self.total += report
         self.latest_part += report

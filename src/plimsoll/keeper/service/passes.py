@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from plimsoll.chain.errors import NodeUnavailable
-from plimsoll.keeper.actions import Key, Liquidate, PushPrices
+from plimsoll.keeper.actions import Action, BuyCollateral, ExecuteOrders, Key, Liquidate, PushPrices
 from plimsoll.keeper.book.mirror import Mirror
 from plimsoll.keeper.book.observations import Observations
 from plimsoll.keeper.decide import Health
@@ -31,7 +31,7 @@ from plimsoll.keeper.service.chain import Chain
 from plimsoll.keeper.service.dispatch import Dispatcher
 from plimsoll.keeper.service.names import key_of
 from plimsoll.keeper.service.prices import PriceGate, observe
-from plimsoll.keeper.storage.errors import LeaseLostError
+from plimsoll.keeper.storage.errors import LeaseLostError, StorageError
 
 __all__ = ["NODE_ERRORS", "Passed", "Passes"]
 
@@ -117,6 +117,8 @@ class Passes:
         self.dispatcher.blocked = ""
         for job in self.jobs:
             await self._job(job, usable, passed)
+            if isinstance(job, Liquidation):
+                self._reconsider(frozenset(one.account for one in job.below))
         self._log.forget_others()
         self._decided = head.hash
         passed.seconds = time.perf_counter() - begun
@@ -185,12 +187,36 @@ class Passes:
             if self.halts:
                 return
             passed.decisions += await self.dispatcher.carry_out(job.name, actions, moment)
-        except (LeaseLostError, UnsafeStateError, *NODE_ERRORS):
+        except (LeaseLostError, UnsafeStateError, StorageError, *NODE_ERRORS):
             raise
         except Exception as error:
             self._failed(job, breaker, head, error)
             return
         breaker.succeeded()
+
+    def _reconsider(self, below: frozenset[bytes]) -> None:
+        """Tells the manager what transactions under way are still worth: others may have been faster."""
+        under_way = {one.key: one for one in self.manager.in_flight()}
+        for key, action in self.dispatcher.actions.items():
+            known = under_way.get(key)
+            if known is None:
+                continue
+            left, all_of = self._left(action, below)
+            if left == 0:
+                self.manager.withdraw(key)
+            elif left < all_of and known.worth_wei is not None:
+                share = self.dispatcher.worths.get(key, known.worth_wei) * left // all_of
+                self.manager.revalue(key, min(share, known.worth_wei))
+
+    def _left(self, action: Action, below: frozenset[bytes]) -> tuple[int, int]:
+        """How many of the things that a transaction is about are still to be done, and how many there were."""
+        if isinstance(action, Liquidate):
+            return sum(account in below for account in action.accounts), len(action.accounts)
+        if isinstance(action, ExecuteOrders):
+            return sum(item.order.key in self.mirror.orders for item in action.items), len(action.items)
+        if isinstance(action, BuyCollateral):
+            return int(action.account in self.mirror.sales), 1
+        return 1, 1
 
     def _failed(self, job: Job, breaker: JobBreaker, head: Header, error: Exception) -> None:
         expected = isinstance(error, KeeperError) or type(error).__module__.startswith("plimsoll")
