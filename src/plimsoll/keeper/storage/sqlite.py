@@ -35,7 +35,7 @@ PATIENCE_MS = 2_000
 """How long another process's write is waited for."""
 LOG_PAGES = 4_000
 CACHE_KIB = 65_536
-PIECE = 20_000
+PIECE = 500
 CHECKED = {"journal", "spent"}
 WORDS = {
     "bytes": "BLOB",
