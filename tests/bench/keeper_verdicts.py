@@ -1,10 +1,10 @@
 """The keeper's verdicts against the contracts' own: `python -m tests.bench.keeper_verdicts --cases 1000000`.
 
-A fuzzed world lives on a chain in this process; the keeper's mirror follows it by its logs alone. After its actions, at
-several times, its accounts are cases, and so are many made up for the moment: any positions with any of the events that
-there were seen, any collateral, cash or debt. Each is a case as it is, and with its cash changed so that it is within a
-few wei of its line. Each case is asked of `Lens.healthBatch`: the exact verdict must be the same to the wei, and the
-search must have named every account that is below.
+A fuzzed world lives on a chain in this process; the keeper's mirror follows it by its logs alone. After its actions,
+at several times, its accounts are cases, and so are many made up for the moment: any positions with any events seen,
+any collateral, cash or debt, in markets that any deleveraging may have been through. Each is a case as it is, and with
+its cash changed so that it is within a few wei of its line. Each case is asked of `Lens.healthBatch`: the exact verdict
+must be the same to the wei, and the search must have named every account that is below.
 """
 
 from __future__ import annotations
@@ -16,16 +16,18 @@ from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from plimsoll.fuzz.prepare import Setting
 from plimsoll.fuzz.session import Session, Step
 from plimsoll.fuzz.world import World
 from plimsoll.keeper.book import Confirmed, Mirror, Observations, Search, confirm, draft_of, pool_of
-from plimsoll.keeper.rows import Kind, Row, collateral_key, position_key
+from plimsoll.keeper.rows import Kind, Row, collateral_key, market_key, position_key, side_key
 from plimsoll.model.engine.books import load_pool
 from plimsoll.model.engine.state import Market, account_id
-from plimsoll.model.words import AccountWord, PositionWord
-from plimsoll.units import FINE, WAD
+from plimsoll.model.words import AccountWord, EventWord, PositionWord
+from plimsoll.units import FINE, ONE, WAD
+from tests.support.book_rows import market_value
 from tests.support.verdicts import Feeder, LensAnswer, ask_lens, drive, observe_all
 
 __all__ = ["Differential", "main"]
@@ -37,7 +39,6 @@ EVERY = 16
 """Each so many times prices are asked of the hub on chain, too."""
 MAKE_UP, MADE_UP = 3, 48
 """After each so many actions, so many accounts of each pool are made up."""
-TABLES: dict[int, str] = {Kind.ACCOUNT: "accounts_", Kind.POSITION: "positions_", Kind.COLLATERAL: "collateral_"}
 
 
 class _Enough(Exception):
@@ -113,7 +114,8 @@ class Differential:
         return observations
 
     def _make_up(self, mirror: Mirror, chance: random.Random) -> list[bytes]:
-        """Accounts that hold anything."""
+        """Accounts that hold anything, in markets where anything has happened."""
+        self._write(mirror, [row for market in mirror.markets for row in self._history(mirror, market, chance)])
         rows: list[Row] = []
         made = []
         for pool in mirror.pools:
@@ -124,7 +126,7 @@ class Differential:
                 for market, m in mirror.markets.items():
                     if market >> 8 == pool and chance.random() < 0.6:
                         markets |= 1 << (market & 0xFF)
-                        rows.append((Kind.POSITION, position_key(account, market & 0xFF), _position(m, chance)))
+                        rows.append((Kind.POSITION, position_key(account, market & 0xFF), self._position(m, chance)))
                 for of, index in mirror.collaterals:
                     if of == pool and chance.random() < 0.3:
                         kinds |= 1 << index
@@ -135,6 +137,41 @@ class Differential:
                 rows.append((Kind.ACCOUNT, account, word.to_bytes(32, "big")))
         self._write(mirror, rows)
         return made
+
+    def _history(self, mirror: Mirror, market: int, chance: random.Random) -> list[Row]:
+        """Now and then: events of both sides of a market, some of which close an epoch."""
+        if chance.random() < 0.5:
+            return []
+        m = mirror.markets[market]
+        rows: list[Row] = []
+        for long in (True, False):
+            scale, epoch = ONE, 0
+            count = chance.randint(0, 5)
+            for number in range(1, count + 1):
+                offset = int(m.price * chance.uniform(-1, 1)) * FINE
+                if chance.random() < 0.3:
+                    end = offset + m.price * FINE
+                    rows.append((Kind.EPOCH_END, side_key(market, long, epoch), word_of(end)))
+                    scale, offset, epoch = ONE, 0, epoch + 1
+                else:
+                    scale = max(scale * chance.randint(1, 999) // 1_000, ONE // 10**6)
+                event = EventWord(scale, offset, epoch).pack()
+                rows.append((Kind.SIDE_EVENT, side_key(market, long, number), word_of(event)))
+            m = (
+                replace(m, long=replace(m.long, events=count))
+                if long
+                else replace(m, short=replace(m.short, events=count))
+            )
+        return [*rows, (Kind.MARKET, market_key(market), market_value(m))]
+
+    def _position(self, m: Market, chance: random.Random) -> bytes:
+        """A position word of a market: either side, any size, entered anywhere near now, any events seen."""
+        size = int(10 ** chance.uniform(12, 24)) * chance.choice((1, -1))
+        side = m.long if size > 0 else m.short
+        entry = int(m.price * chance.choice((chance.uniform(0.5, 2), chance.uniform(0.97, 1.03)))) * FINE
+        event = chance.choice((side.events, chance.randint(0, side.events)))
+        self.seen["positions behind by an event"] += event != side.events
+        return word_of(PositionWord(size, entry, event).pack())
 
     def _forget(self, mirror: Mirror) -> None:
         """Takes back everything that was written."""
@@ -167,12 +204,25 @@ class Differential:
         """Writes rows to the mirror and to the chain; what was there before is remembered."""
         for kind, key, _ in rows:
             if (kind, key) not in self._before:
-                stored = 0
-                if kind == Kind.ACCOUNT:
-                    stored = mirror.account(key).pack()
-                self._before[kind, key] = stored.to_bytes(32, "big") if stored else None
+                self._before[kind, key] = self._stored(mirror, kind, key)
         mirror.apply(rows)
         self._poke({(kind, key): value for kind, key, value in rows})
+
+    @staticmethod
+    def _stored(mirror: Mirror, kind: int, key: bytes) -> bytes | None:
+        """A row as it is; of a made-up account there is none."""
+        if kind == Kind.ACCOUNT:
+            packed = mirror.account(key).pack()
+            return word_of(packed) if packed else None
+        if kind == Kind.MARKET:
+            return market_value(mirror.markets[int.from_bytes(key, "big")])
+        name = int.from_bytes(key[:3], "big"), bool(key[3]), int.from_bytes(key[4:], "big")
+        if kind == Kind.SIDE_EVENT and name in mirror.events:
+            event = mirror.events[name]
+            return word_of(EventWord(event.scale, event.offset, event.epoch).pack())
+        if kind == Kind.EPOCH_END and name in mirror.epoch_ends:
+            return word_of(mirror.epoch_ends[name])
+        return None
 
     def _poke(self, words: Mapping[tuple[int, bytes], bytes | None]) -> None:
         world = self.session.world
@@ -180,8 +230,9 @@ class Differential:
         for (kind, key), value in words.items():
             slot = self._slots.get((kind, key))
             if slot is None:
-                path = (key,) if kind == Kind.ACCOUNT else (key[:32], key[32])
-                slot = self._slots[kind, key] = world.slot(TABLES[kind], *path)
+                slot = self._slots[kind, key] = world.slot(*_where(kind, key))
+            if kind == Kind.MARKET and value is not None:
+                value = value[32:64]
             evm.insert_account_storage(house, slot, int.from_bytes(value or b"", "big"))
 
     def _compare(self, mirror: Mirror, accounts: list[bytes], observations: Observations) -> list[Confirmed]:
@@ -228,13 +279,27 @@ def exposed(mirror: Mirror) -> list[bytes]:
     return found
 
 
-def _position(m: Market, chance: random.Random) -> bytes:
-    """A position word of a market: either side, any size, entered anywhere near now, some of the side's events seen."""
-    size = int(10 ** chance.uniform(12, 24)) * chance.choice((1, -1))
-    side = m.long if size > 0 else m.short
-    entry = int(m.price * chance.choice((chance.uniform(0.5, 2), chance.uniform(0.97, 1.03)))) * FINE
-    event = chance.choice((side.events, chance.randint(0, side.events)))
-    return PositionWord(size, entry, event).pack().to_bytes(32, "big")
+def word_of(value: int) -> bytes:
+    """A number as a word."""
+    return (value % 2**256).to_bytes(32, "big")
+
+
+def _where(kind: int, key: bytes) -> tuple[Any, ...]:
+    """The variable that a row is stored in; of a market the word of both sides."""
+    market = int.from_bytes(key[:3], "big")
+    match kind:
+        case Kind.ACCOUNT:
+            return "accounts_", key
+        case Kind.POSITION:
+            return "positions_", key[:32], key[32]
+        case Kind.COLLATERAL:
+            return "collateral_", key[:32], key[32]
+        case Kind.MARKET:
+            return "markets_", market, "sides"
+        case Kind.SIDE_EVENT:
+            return "events_", market, key[3], int.from_bytes(key[4:], "big")
+        case _:
+            return "epochEnds_", market, key[3], int.from_bytes(key[4:], "big")
 
 
 def main() -> None:

@@ -15,3 +15,4 @@ def test_verdicts_are_those_of_the_contracts(session: Session) -> None:
     assert differential.seen["below"] > 500
     assert differential.seen["within 2 wei of the line"] > 500
     assert differential.seen["in debt"] > 100
+    assert differential.seen["positions behind by an event"] > 20

@@ -87,7 +87,22 @@ def test_legs_come_and_go_in_any_order_and_their_places_are_used_again() -> None
         for index in ((0, 3, 7, 31), (31, 7, 3, 0), (7, 31, 0, 3))[round_ % 3]:
             mirror.apply([position_row(index, 0)])
         assert mirror.positions(ACCOUNT) == {}
+        assert (mirror.known, mirror.open_positions) == (1, 0)
     assert mirror.legs.count == 4
+    mirror.apply([position_row(3, 1), (Kind.COLLATERAL, collateral_key(ACCOUNT, 0), word(77))])
+    assert (mirror.known, mirror.open_positions) == (1, 1)
+
+
+def test_what_an_account_owes_is_a_leg_that_nobody_sees() -> None:
+    mirror = Mirror()
+    mirror.apply([account_row(1, -7), position_row(2, 5)])
+    assert (mirror.legs.used, mirror.open_positions) == (2, 1)
+    assert {kind for kind, _, _ in mirror.rows()} == {Kind.ACCOUNT, Kind.POSITION}
+    loaded = Mirror()
+    loaded.load(mirror.rows())
+    assert (loaded.legs.used, loaded.open_positions) == (2, 1)
+    mirror.apply([account_row(2, 0)])
+    assert mirror.legs.used == 1
 
 
 def test_what_is_loaded_at_once_is_what_comes_one_by_one(session: Session) -> None:

@@ -24,6 +24,8 @@ COLLATERAL = 64
 """Code of a leg: market index of a position, this + collateral index of a balance."""
 DEBT = 80
 """Code of the leg that stands for negative cash."""
+FREE = 127
+"""Code of a leg that is free."""
 POOL = slice(20, 22)
 """Bytes of the pool in the id of an account."""
 LEAST = 1024
@@ -235,7 +237,7 @@ class LegColumns(_Grown):
             accounts.set_head(row, self._following[leg])
         else:
             self._following[before] = self._following[leg]
-        self._account[leg] = 0
+        self._account[leg], self._code[leg] = 0, FREE
         if self.place[leg] != NONE:
             self.gone.append((int(self.cell[leg]), int(self.place[leg])))
             self.place[leg] = NONE

@@ -175,6 +175,11 @@ class Mirror(Registry):
         """How many accounts there are."""
         return len(self.accounts.rows)
 
+    @property
+    def open_positions(self) -> int:
+        """How many positions there are."""
+        return int(np.count_nonzero(self.legs.code[: self.legs.count] < COLLATERAL))
+
     def ids(self, rows: Iterable[int]) -> list[bytes]:
         """The accounts in these rows."""
         known = self.accounts.ids
