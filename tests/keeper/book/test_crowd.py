@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from tests.support.book_rows import market_value, word
 
 from plimsoll.keeper.book import Mirror, Search, confirm
 from plimsoll.keeper.book.bench import bench
 from plimsoll.keeper.book.columns import Floats
 from plimsoll.keeper.book.crowd import START, Crowd
-from plimsoll.keeper.rows import Kind, Row
+from plimsoll.keeper.rows import Kind, Row, market_key, side_key
+from plimsoll.model.words import EventWord
+from plimsoll.units import ONE
 
 ACCOUNTS, MARKETS = 1_500, 8
 
@@ -77,6 +82,28 @@ def test_the_search_forgets_what_is_reverted() -> None:
         scene.mirror.revert([(kind, key, (stored | markets).get((kind, key))) for kind, key, _ in reversed(rows)])
         assert {(kind, key): value for kind, key, value in scene.mirror.rows()} == stored
         assert scene.search.candidates(scene.crowd.observations(START + 10, moves)).tolist() == first
+
+
+def test_events_of_a_block_that_was_replaced_are_forgotten() -> None:
+    scene, moves = Scene(), np.full(MARKETS, -0.02)
+    markets = list(scene.mirror.markets)
+    stored = {key: value for kind, key, value in scene.crowd.rows() if kind == Kind.MARKET}
+    scene.check(START, moves)
+    for scale, offset, epoch in ((ONE // 2, 0, 0), (ONE // 50, 10**24, 0), (ONE, 0, 1), (ONE, -(10**26), 0)):
+        rows: list[Row] = []
+        for market in markets:
+            m = scene.mirror.markets[market]
+            event = EventWord(scale, offset, epoch).pack()
+            rows.append((Kind.SIDE_EVENT, side_key(market, True, 1), word(event)))
+            if epoch:
+                rows.append((Kind.EPOCH_END, side_key(market, True, 0), word(m.price * 900_000)))
+            rows.append((Kind.MARKET, market_key(market), market_value(replace(m, long=replace(m.long, events=1)))))
+        scene.mirror.apply(rows)
+        scene.check(START + 1, moves)
+        # Another block with the same number comes in its place, without a look in between.
+        scene.mirror.revert([(k, key, stored[key] if k == Kind.MARKET else None) for k, key, _ in reversed(rows)])
+    scene.check(START, moves)
+    assert scene.below > 500
 
 
 def test_the_book_does_not_grow_with_fills() -> None:

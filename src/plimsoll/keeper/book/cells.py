@@ -55,11 +55,11 @@ FAR = 1e30
 CODES = DEBT + 1
 Name: TypeAlias = tuple[int, int, int]
 """Pool, code of the leg, and 1 for shorts."""
-Shape: TypeAlias = tuple[float, float, float, float, int, int]
+Shape: TypeAlias = tuple[float, float, float, float, int, int, int]
 """What legs of a cell are made with: scale A, offset C (settlement units), base and slope of the ratio, epoch; or
-weight per unit of balance. And the number of the side's events."""
+weight per unit of balance. Then the number of the side's events, and how often the market's events were written."""
 
-OF_DEBT: Shape = (1.0, 0.0, 0.0, 0.0, 0, 0)
+OF_DEBT: Shape = (1.0, 0.0, 0.0, 0.0, 0, 0, 0)
 
 
 @dataclass(slots=True)
@@ -83,7 +83,7 @@ class Cells:
     floor: Floats = field(default_factory=lambda: np.full(1 << 16, np.nan))
     """Keeper floor by pool, settlement units, rounded up; not a number for a pool that is not known."""
     _numbers: dict[Name, int] = field(default_factory=dict)
-    _kept: dict[int, tuple[tuple[int, int, MarginWord], tuple[Shape, Shape]]] = field(default_factory=dict)
+    _kept: dict[int, tuple[tuple[int, int, int, MarginWord], tuple[Shape, Shape]]] = field(default_factory=dict)
     """Shapes of both sides by market, and what they were made of."""
     _pools: npt.NDArray[np.int32] = field(default_factory=lambda: np.full(1 << 16, NONE, np.int32))
     _lookup: npt.NDArray[np.int32] = field(default_factory=lambda: np.full((0, CODES, 2), NONE, np.int32))
@@ -160,7 +160,7 @@ class Cells:
                 weight = terms.weight_maintenance_ppm / (PPM * 10**terms.decimals)
                 answer = seen.get(terms.asset)
                 worth = None if answer is None else _bounded(*answer, True) / WAD * (1 - EPSILON)
-                yield cell, worth, 0.0, (weight, 0.0, 0.0, 0.0, 0, 0)
+                yield cell, worth, 0.0, (weight, 0.0, 0.0, 0.0, 0, 0, 0)
             elif not short:
                 # Both sides of a market at once.
                 market = pool << 8 | code
@@ -173,12 +173,13 @@ class Cells:
 
     def _shapes_of(self, market: int, m: Market, margin: MarginWord) -> tuple[Shape, Shape]:
         known = self._kept.get(market)
-        made = (m.long.events, m.short.events, margin)
+        written = self.mirror.histories.get(market, 0)
+        made = (m.long.events, m.short.events, written, margin)
         if known is not None and known[0] == made:
             return known[1]
         shapes = (
-            _shape(self._event(market, True, m), margin, m.long),
-            _shape(self._event(market, False, m), margin, m.short),
+            _shape(self._event(market, True, m), margin, m.long, written),
+            _shape(self._event(market, False, m), margin, m.short, written),
         )
         self._kept[market] = made, shapes
         return shapes
@@ -221,6 +222,6 @@ def _bounded(spot: Spot, trend: Trend, long: bool) -> int:
     return mul_div_up(spot.price, PPM + bound, PPM) if long else spot.price * (PPM - bound) // PPM
 
 
-def _shape(event: Event, margin: MarginWord, side: Side) -> Shape:
+def _shape(event: Event, margin: MarginWord, side: Side, written: int) -> Shape:
     ratio = (margin.mm_base_ppm + margin.penalty_ppm) / PPM
-    return event.scale / 10**36, event.offset / 10**24, ratio, margin.mm_slope / WAD, event.epoch, side.events
+    return event.scale / 10**36, event.offset / 10**24, ratio, margin.mm_slope / WAD, event.epoch, side.events, written

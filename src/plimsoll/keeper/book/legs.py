@@ -67,7 +67,7 @@ def make_legs(mirror: Mirror, cells: Cells, legs: Index) -> None:
     cell = cells.number(mirror.accounts.pool[columns.account[legs]], code, short)
     known = cell != NONE
     safe = np.where(known, cell, 0)
-    shapes = np.array([shape if shape is not None else (0.0,) * 6 for shape in cells.shapes] or [(0.0,) * 6])
+    shapes = np.array([shape if shape is not None else (0.0,) * 7 for shape in cells.shapes] or [(0.0,) * 7])
     scale, offset, base, slope = (shapes[:, i][safe] for i in range(4))
     # Positions.
     low = w2 >> np.uint64(40) | w1 << np.uint64(24)

@@ -65,6 +65,8 @@ class Registry:
         self.sales: dict[bytes, int] = {}
         self.claims: dict[tuple[int, int, int], int] = {}
         self.decimals: dict[int, int] = {}
+        self.histories: dict[int, int] = {}
+        """Market → how often its events and epochs were written; a block taken back writes them too."""
         self._pool_params: dict[int, PoolParams] = {}
         self._market_params: dict[int, MarketParams] = {}
         self._collateral_params: dict[tuple[int, int], CollateralParams] = {}
@@ -139,15 +141,20 @@ class Registry:
             self.markets[market] = dataclasses.replace(m, owed=owed, long=long, short=short)
 
     def _side_event(self, key: bytes, value: bytes | None) -> None:
-        name = int.from_bytes(key[:3], "big"), bool(key[3]), int.from_bytes(key[4:], "big")
+        name = self._side_name(key)
         if value is None:
             self.events.pop(name, None)
             return
         word = EventWord.unpack(int.from_bytes(value, "big"))
         self.events[name] = Event(word.scale, word.offset, word.epoch)
 
+    def _side_name(self, key: bytes) -> tuple[int, bool, int]:
+        market = int.from_bytes(key[:3], "big")
+        self.histories[market] = self.histories.get(market, 0) + 1
+        return market, bool(key[3]), int.from_bytes(key[4:], "big")
+
     def _epoch_end(self, key: bytes, value: bytes | None) -> None:
-        name = int.from_bytes(key[:3], "big"), bool(key[3]), int.from_bytes(key[4:], "big")
+        name = self._side_name(key)
         if value is None:
             self.epoch_ends.pop(name, None)
         else:
