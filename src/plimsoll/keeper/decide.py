@@ -43,7 +43,6 @@ __all__ = [
     "is_dust",
     "liquidations",
     "orders",
-    "plan",
     "recoveries",
     "sales",
     "strikes",
@@ -163,19 +162,6 @@ class Snapshot:
     funds: Mapping[int, int] = field(default_factory=dict)
     busy: frozenset[Key] = frozenset()
     poisoned: frozenset[bytes] = frozenset()
-
-
-def plan(snapshot: Snapshot, limits: Limits) -> list[Action]:
-    """What to do, in this order: liquidations, deleveraging, orders, collateral, LP epochs, accrual."""
-    return [
-        *liquidations(snapshot, limits),
-        *recoveries(snapshot, limits),
-        *deleveraging(snapshot),
-        *orders(snapshot, limits),
-        *sales(snapshot, limits),
-        *strikes(snapshot),
-        *accruals(snapshot, limits),
-    ]
 
 
 def due(queues: Iterable[Iterable[Order]], time: int) -> list[Order]:

@@ -13,7 +13,6 @@ from plimsoll.keeper.actions import (
     BuyCollateral,
     Claim,
     ExecuteOrders,
-    Key,
     Liquidate,
     OrderItem,
     PushPrices,
@@ -25,13 +24,14 @@ from plimsoll.keeper.jobs.price_source import as_hint
 from plimsoll.keeper.log import show_account
 from plimsoll.keeper.node.headers import Header
 from plimsoll.keeper.operations.log import DecisionLog
-from plimsoll.keeper.operations.ports import Decision, Term, decision_id
+from plimsoll.keeper.operations.ports import Decision, decision_id
 from plimsoll.keeper.operations.telemetry import Telemetry
 from plimsoll.keeper.report import LIQUIDATION_RESULTS, ORDER_RESULTS
 from plimsoll.keeper.sending.intent import Intent, Outcome, Result
 from plimsoll.keeper.sending.simulate import Call, Dropped, Fitted, Simulated, Simulator, Way, cause_of, fit
 from plimsoll.keeper.service.calls import CallData, Calls, show_order
-from plimsoll.keeper.service.names import digest, name_of, show_key
+from plimsoll.keeper.service.names import digest, name_of
+from plimsoll.keeper.service.telling import Teller
 from plimsoll.units import PPM, WAD, div_up, mul_div_down, mul_div_up
 
 __all__ = ["Dispatcher", "Manager"]
@@ -48,16 +48,6 @@ ORDER_LAPSES = 60
 MOST_KEPT = 100_000
 ROUND_HINT = 64
 """Bytes of the longest hint that leads to a round of a feed; a longer one is a signed update."""
-OUTCOMES = {
-    Result.SENT: "send",
-    Result.WAITING: "send",
-    Result.WOULD_SEND: "dry run",
-    Result.UNPROFITABLE: "unprofitable",
-    Result.BLOCKED: "blocked",
-    Result.BUSY: "wait",
-    Result.TRIED: "wait",
-    Result.REFUSED: "refused",
-}
 
 
 class Manager(Protocol):
@@ -87,6 +77,7 @@ class Dispatcher:
         self._manager = manager
         self._log = log
         self._telemetry = telemetry
+        self._teller = Teller(log, telemetry)
         self._keeper = keeper
         self.actions: dict[str, Action] = {}
         self.worths: dict[str, int] = {}
@@ -118,7 +109,7 @@ class Dispatcher:
         made: list[Decision] = []
         for action in actions:
             if isinstance(action, Wait):
-                made.append(self._wait(job, action))
+                made.append(self._teller.wait(job, action))
             elif isinstance(action, ExecuteOrders):
                 made += await self._orders(job, action, moment)
             elif isinstance(action, Liquidate):
@@ -149,7 +140,9 @@ class Dispatcher:
         made = []
         for one in dropped:
             reason = str(one.revert) if one.revert is not None else ORDER_RESULTS[one.code or 0]
-            made.append(self._refuse(job, one.item.key, f"{show_order(one.item)} stays as it is: {reason}", one.revert))
+            made.append(
+                self._teller.refuse(job, one.item.key, f"{show_order(one.item)} stays as it is: {reason}", one.revert)
+            )
         for batch in fitted:
             items = tuple(batch.items)
             # Clearing what pays nothing is a duty: its fee goes back to the trader.
@@ -251,7 +244,9 @@ class Dispatcher:
         allowed, balance = await moment.chain.ask(asked, moment.head)
         call = self._calls.buy(action)
         if isinstance(allowed, Revert) or isinstance(balance, Revert):
-            return [self._refuse(job, ("sale", action.account), f"{call.text}: {settlement.token} cannot be read")]
+            return [
+                self._teller.refuse(job, ("sale", action.account), f"{call.text}: {settlement.token} cannot be read")
+            ]
         if allowed >= div_up(action.cost, 10 ** (18 - settlement.decimals)):
             # One that only ends a sale is a duty: its worth to the pool is no money of the keeper.
             pays = action.profit >= moment.options.limits.min_profit
@@ -263,7 +258,7 @@ class Dispatcher:
         simulated = await self._simulate(job, call, moment)
         if simulated.revert is not None:
             key = ("refused", *[part for key in action.keys for part in key])
-            return [self._refuse(job, key, f"{call.event} {call.text}: {simulated.revert}", simulated.revert)]
+            return [self._teller.refuse(job, key, f"{call.event} {call.text}: {simulated.revert}", simulated.revert)]
         return [await self._submit(job, action, call, moment, simulated, worth=worth)]
 
     # ── simulate, value, send ──────────────────────────────────────────────
@@ -328,57 +323,11 @@ class Dispatcher:
             self.handed_over.append((job, len(names), since))
             del self.handed_over[:-MOST_KEPT]
             self._telemetry.sent(job, intent.route or "usual", since)
-        return self._told(job, trace, call, outcome, moment)
-
-    def _told(self, job: str, trace: str, call: CallData, outcome: Outcome, moment: Moment) -> Decision:
-        what = OUTCOMES[outcome.result]
-        valuation = outcome.valuation
-        terms = _terms(valuation.shown()) if valuation is not None else ()
-        text = f"{call.event} {call.text}"
-        made = Decision(
-            id=trace,
-            job=job,
-            outcome=what,
-            text=text,
-            reason=outcome.reason,
-            value_wei=valuation.value if valuation is not None else None,
-            terms=terms,
-            gas=call.gas,
-            max_fee_wei=outcome.fees.max_fee if outcome.fees is not None else 0,
-            tx_hash=outcome.tx_hash or "",
-        )
-        shown = {term.name: term.wei for term in terms}
-        if outcome.under_way:
-            said = f"{text}: sent {outcome.tx_hash}"
-            self._log.about(trace, job=job).info(
-                call.event, said, tx=outcome.tx_hash, block=moment.head.number, **shown
-            )
-        elif outcome.result is Result.WOULD_SEND:
-            self._log.about(trace, job=job).info(call.event, f"{text}: would be sent (dry run)", **shown)
-        else:
-            if outcome.result is Result.BLOCKED:
-                self.blocked = outcome.reason
-            self._log.about(trace, job=job).once(
-                ("not sent", call.event, call.data[:36], what), what, f"{text}: {outcome.reason or what}", **shown
-            )
-        self._telemetry.decided(job, what)
-        return made
+        if outcome.result is Result.BLOCKED:
+            self.blocked = outcome.reason
+        return self._teller.told(job, trace, call, outcome, moment.head.number)
 
     # ── what is not sent ───────────────────────────────────────────────────
-
-    def _wait(self, job: str, action: Wait) -> Decision:
-        text = f"{show_key(action.key)}: {action.reason}"
-        trace = decision_id(job, name_of(action.key))
-        self._log.about(trace, job=job).once(action.key, "wait", text)
-        self._telemetry.decided(job, "wait")
-        return Decision(trace, job, "wait", show_key(action.key), action.reason)
-
-    def _refuse(self, job: str, key: Key, text: str, revert: Revert | None = None) -> Decision:
-        cause = f" ({cause_of(revert)})" if revert is not None else ""
-        trace = decision_id(job, name_of(key))
-        self._log.about(trace, job=job).once(key, "refused", text + cause)
-        self._telemetry.decided(job, "refused")
-        return Decision(trace, job, "refused", text, str(revert) if revert is not None else "")
 
     def _spare(self, job: str, one: Dropped[bytes], known: Mapping[bytes, Health]) -> Decision:
         """An account that is not liquidated; one that spoils a batch is poison until it or its price changes."""
@@ -387,7 +336,7 @@ class Dispatcher:
             health = known[one.item]
             self.poisons[one.item] = (health.version, health.newest)
         text = f"{show_account(one.item)} is not liquidated: {reason}"
-        return self._refuse(job, ("account", one.item), text, one.revert)
+        return self._teller.refuse(job, ("account", one.item), text, one.revert)
 
     # ── money ──────────────────────────────────────────────────────────────
 
@@ -423,8 +372,3 @@ def _mark(account: bytes, known: Mapping[bytes, Health]) -> str:
     """Changes when another try makes sense: with the account's version or the newest price it is valued at."""
     health = known.get(account)
     return f"{account.hex()}:{health.version}:{health.newest}" if health is not None else account.hex()
-
-
-def _terms(shown: Mapping[str, int]) -> tuple[Term, ...]:
-    signs = {"expected_reward": 1, "gas_cost": -1, "oracle_fee": -1, "revert_cost": -1, "allowance": 1}
-    return tuple(Term(name, sign * shown[name]) for name, sign in signs.items() if shown.get(name))

@@ -23,7 +23,8 @@ from plimsoll.keeper.service.audit import Auditor
 from plimsoll.keeper.service.ledger import Ledger
 from plimsoll.keeper.service.passes import NODE_ERRORS, Passed, Passes
 from plimsoll.keeper.service.picture import picture
-from plimsoll.keeper.storage.errors import LeaseLostError
+from plimsoll.keeper.storage.errors import LeaseLostError, StorageError
+from plimsoll.keeper.storage.lease import Grant
 from plimsoll.keeper.storage.repository import Repository
 
 __all__ = ["KeeperService", "Parts"]
@@ -35,6 +36,10 @@ REFUSALS = 20
 PATIENCE = 60.0
 """Seconds that one pass waits for its transactions."""
 HEAD_TRIES = 5
+RECOVERED = {
+    "node": "the node answers again, it is still the same chain",
+    "database": "the database takes what is written again",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +170,8 @@ class KeeperService:
         assert self.parts is not None, "open() comes first"
         parts = self.parts
         lease = parts.repository.lease
-        if not self._renewing and lease.remaining() < self.config.ha.lease / 2:
+        # Usually a task renews. It may be late after a pause or a database that refused; then the row decides.
+        if lease.remaining() < self.config.ha.lease / (4 if self._renewing else 2):
             lease.renew()
         for attempt in range(1, HEAD_TRIES + 1):
             head = await parts.look()
@@ -198,26 +204,29 @@ class KeeperService:
 
     async def _work(self, parts: Parts, stop: asyncio.Event) -> None:
         pause, refusals = FIRST_PAUSE, 0
-        failing = False
+        failing = ""
         self.phase = Phase.CATCHING_UP
         while not stop.is_set():
             if self._lost is not None:
                 raise self._lost
             try:
                 await self.tick()
-            except (*NODE_ERRORS, RpcError) as error:
+            except (*NODE_ERRORS, RpcError, StorageError) as error:
+                if isinstance(error, StorageError) and not error.passes:
+                    raise
                 refusals = refusals + 1 if isinstance(error, RpcError) else 0
                 if refusals >= REFUSALS:
                     raise UnsafeStateError(f"the node refused {refusals} times in a row, at last: {error}") from None
-                self._telemetry.pass_done(0.0, "node")
-                self._log.warn("node", f"{error}; next try in {pause:g} s")
-                failing = True
+                failing = "database" if isinstance(error, StorageError) else "node"
+                parts.passes.again()
+                self._telemetry.pass_done(0.0, "node" if failing == "node" else "failed")
+                self._log.warn(failing, f"{error}; next try in {pause:g} s")
                 await _wait(stop, pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
                 continue
             if failing:
-                self._log.info("connected", "the node answers again, it is still the same chain")
-            failing, pause, refusals = False, FIRST_PAUSE, 0
+                self._log.info("connected", RECOVERED[failing])
+            failing, pause, refusals = "", FIRST_PAUSE, 0
             self.phase = Phase.FOLLOWING
             await self._until_woken(stop)
 
@@ -260,7 +269,7 @@ class KeeperService:
         """Leads, at once or when the leader is gone; False if asked to stop meanwhile, or not to wait."""
         ttl = self.config.ha.lease
         lease = parts.repository.lease
-        while lease.acquire(self.owner, ttl) is None:
+        while self._acquire(parts, ttl) is None:
             if not self.config.ha.enabled or stop is None:
                 return False
             if self.phase is not Phase.STANDBY:
@@ -272,13 +281,26 @@ class KeeperService:
                 return False
         return True
 
+    def _acquire(self, parts: Parts, ttl: float) -> Grant | None:
+        """One try. A leader that was stopped inside a write holds the database as well: it is waited for as it is."""
+        try:
+            return parts.repository.lease.acquire(self.owner, ttl)
+        except StorageError as error:
+            if not error.passes or not self.config.ha.enabled:
+                raise
+            self._log.once("lease", "lease", f"{error}; trying again")
+            return None
+
     async def _renew(self, parts: Parts, stop: asyncio.Event) -> None:
-        """Renews three times in a period. What goes wrong ends the work at its next step."""
+        """Renews three times in a period. A lease that is lost ends the work at its next step; a database that refuses
+        for a moment is asked again, while the grant runs."""
         self._renewing = True
         while True:
             await asyncio.sleep(self.config.ha.lease / 3)
             try:
                 parts.repository.lease.renew()
+            except StorageError as error:
+                self._log.warn("lease", f"{error}; {parts.repository.lease.remaining():.1f} s of the lease are left")
             except LeaseLostError as error:
                 self._telemetry.lease_lost()
                 self._lost = error
