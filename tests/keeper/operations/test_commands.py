@@ -1,31 +1,24 @@
-"""`plimsoll keeper doctor|status|tx|config|key` against a local chain."""
+"""`plimsoll keeper run|status|simulate|bench|tx|config|key` against a local chain."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from eth_account import Account
 from prometheus_client.parser import text_string_to_metric_families
+from tests.keeper.operations.conftest import ADDRESS, KEY, ROOT, Run, Site
 from tests.keeper.operations.examples import busy_status, fetch
 
-from plimsoll.chain.anvil import Anvil
-from plimsoll.commands.keeper import command
-from plimsoll.deploy.book import Book, book_path
-from plimsoll.deploy.deploy import deploy
-from plimsoll.deploy.deployment import Deployment
-from plimsoll.deploy.parameters import Parameters
 from plimsoll.keeper.node.rpc import Rpc
 from plimsoll.keeper.operations import keystore
 from plimsoll.keeper.operations.config import ServerConfig
@@ -41,136 +34,7 @@ from plimsoll.keeper.sending.signing import KeySigner
 from plimsoll.keeper.storage.opening import open_repository
 from plimsoll.keeper.target import Target
 
-ROOT = Path(__file__).resolve().parents[3]
-# The second account of anvil's well-known mnemonic; worthless anywhere else.
-KEY = "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d"
-ADDRESS = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
 GWEI = 10**9
-
-Run = tuple[int, str, str]
-
-
-@dataclass(frozen=True)
-class Site:
-    """A deployed system and a folder for the keeper's files."""
-
-    anvil: Anvil
-    deployment: Deployment
-    path: Path
-
-    @property
-    def database(self) -> Path:
-        return self.path.with_name("keeper.sqlite")
-
-    def options(self, *more: str) -> list[str]:
-        return ["--network", str(self.path), "--rpc", self.anvil.url, "--db", str(self.database), *more]
-
-
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """For `site` only."""
-    path = tmp_path_factory.mktemp("network") / "local.yaml"
-    shutil.copy(ROOT / "deployments" / "local.yaml", path)
-    with Anvil(block_interval=1) as anvil:
-        yield Site(anvil, deploy(anvil.sender(0), Parameters.load(path), book=book_path(path)), path)
-
-
-@pytest.fixture
-def site(opened: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    monkeypatch.setenv("KEEPER_KEY", KEY)
-    book = book_path(opened.path).read_bytes()
-    with opened.anvil.snapshot():
-        yield opened
-    book_path(opened.path).write_bytes(book)
-    for file in opened.path.parent.glob("keeper.sqlite*"):
-        file.unlink()
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., Run]:
-    def call(*arguments: str) -> Run:
-        """Exit code, standard output, standard error."""
-        capsys.readouterr()
-        code = 0
-        try:
-            command.main(list(arguments), standalone_mode=False)
-        except SystemExit as ended:
-            code = ended.code if isinstance(ended.code, int) else 1
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
-
-
-# ── doctor ─────────────────────────────────────────────────────────────────
-
-
-def examined(run: Callable[..., Run], *arguments: str) -> tuple[int, dict[str, dict[str, str]]]:
-    code, out, err = run("doctor", *arguments, "--json")
-    assert err == ""
-    document = json.loads(out)
-    assert document["problems"] == sum(one["state"] == "bad" for one in document["findings"])
-    assert all(one["fix"] for one in document["findings"] if one["state"] != "good")
-    return code, {one["what"]: one for one in document["findings"]}
-
-
-def test_doctor_finds_a_healthy_site_healthy(site: Site, run: Callable[..., Run]) -> None:
-    code, found = examined(run, *site.options())
-    assert code == 0
-    node = f"node {site.anvil.url}"
-    for what in (node, f"{node}: features", f"{node}: history", "contracts", "oracle ETH", "key", "balance", "nonces"):
-        assert found[what]["state"] == "good", found[what]
-    assert found["database"]["found"].endswith("does not exist yet: it is made at the start")
-    assert found["providers"]["state"] == "note"
-
-
-def test_doctor_for_people_ends_with_a_verdict(site: Site, run: Callable[..., Run]) -> None:
-    code, out, _ = run("doctor", *site.options())
-    assert (code, out.splitlines()[-1]) == (0, "a keeper can start")
-    assert "       fix: " in out
-
-
-def test_doctor_prints_a_fix_for_each_failure(site: Site, run: Callable[..., Run]) -> None:
-    path = book_path(site.path)
-    document = json.loads(path.read_text())
-    document["contracts"]["hub"]["code_hash"] = "0x" + "00" * 32
-    path.write_text(json.dumps(document))
-    code, found = examined(run, *site.options("--rpc", "http://127.0.0.1:9"))
-    assert code == 2
-    assert found["contracts"]["state"] == "bad"
-    assert "hub at 0x" in found["contracts"]["found"]
-    assert found["node http://127.0.0.1:9"]["state"] == "bad"
-    assert "correct node.providers" in found["node http://127.0.0.1:9"]["fix"]
-
-
-def test_doctor_sees_another_chain_an_old_price_and_an_empty_sender(site: Site, run: Callable[..., Run]) -> None:
-    with Anvil(chain_id=1234) as other:
-        _, found = examined(run, *site.options("--rpc", other.url))
-        assert "runs chain 1234" in found[f"node {other.url}: chain"]["found"]
-    site.anvil.advance(2 * 86_400)
-    site.anvil.set_balance(site.anvil.accounts[0], 1)
-    code, found = examined(run, *site.options())
-    assert code == 2
-    assert found["oracle ETH"]["state"] == "bad"
-    assert "invalid" in found["oracle ETH"]["found"]
-    assert found["balance"]["fix"].startswith(f"send ether to {site.anvil.accounts[0]}: at least ")
-
-
-def test_doctor_without_a_deployment_stops_early(site: Site, run: Callable[..., Run], tmp_path: Path) -> None:
-    path = tmp_path / "local.yaml"
-    shutil.copy(site.path, path)
-    code, found = examined(run, "--network", str(path), "--rpc", site.anvil.url)
-    assert (code, found["network"]["state"]) == (2, "bad")
-    assert "plimsoll deploy" in found["network"]["fix"]
-
-
-def test_doctor_hides_what_an_address_holds(site: Site, run: Callable[..., Run]) -> None:
-    secret = site.anvil.url.replace("://", "://user:hunter2@") + "/KEY"
-    code, out, err = run("doctor", "--network", str(site.path), "--rpc", secret, "--db", str(site.database))
-    assert code in (0, 2)
-    assert "hunter2" not in out + err
-    assert "KEY" not in out + err
-
 
 # ── journal ────────────────────────────────────────────────────────────────
 
@@ -398,7 +262,3 @@ def test_key_new_writes_an_encrypted_key(
     assert keystore.unlock(tmp_path / "key.json", "correct horse").address == out.strip()
     code, _, err = run("key", "new", str(tmp_path / "key.json"))
     assert (code, "exists; name another file" in err) == (2, True)
-
-
-def test_the_book_is_as_it_was(site: Site) -> None:
-    assert Book.read(book_path(site.path)) == site.deployment.book
