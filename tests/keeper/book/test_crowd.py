@@ -119,6 +119,25 @@ def test_the_book_does_not_grow_with_fills() -> None:
     scene.check(START + 100, np.full(MARKETS, 0.02))
 
 
+def test_there_may_be_nothing_yet_or_accounts_of_a_market_that_is_not_known() -> None:
+    mirror = Mirror()
+    search = Search(mirror)
+    crowd = Crowd(50, 3)
+    observations = crowd.observations()
+    assert search.candidates(observations).tolist() == []
+    assert len(search.standing(observations).rows) == 0
+    rows = list(crowd.rows())
+    mirror.revert([row for row in rows if row[0] in (Kind.ACCOUNT, Kind.POSITION)])
+    exposed = search.candidates(observations).tolist()
+    assert exposed == sorted(mirror.accounts.rows.values())
+    mirror.apply([row for row in rows if row[0] not in (Kind.ACCOUNT, Kind.POSITION)])
+    for token, decimals in crowd.decimals().items():
+        mirror.set_decimals(token, decimals)
+    found = mirror.ids(search.candidates(observations).tolist())
+    verdicts = confirm(mirror, list(mirror.accounts.rows), observations)
+    assert found == [one.account for one in verdicts if one.below]
+
+
 def test_an_asset_that_is_not_observed_hides_its_holders_and_no_one_else() -> None:
     scene = Scene()
     moves = np.full(MARKETS, -0.05)

@@ -30,7 +30,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from plimsoll.keeper.book.columns import COLLATERAL, DEBT, NONE, Floats
+from plimsoll.keeper.book.columns import COLLATERAL, DEBT, FREE, NONE, Floats
 from plimsoll.keeper.book.mirror import Mirror
 from plimsoll.model.config_words import MarginWord, MarketFlags
 from plimsoll.model.engine.books import load_pool
@@ -73,13 +73,14 @@ class Prices:
 
 @dataclass(slots=True)
 class Cells:
-    """The cells of a deployment. `sign` is 1 where legs gain when X rises, −1 where they lose."""
+    """The cells of a deployment. `sign` is 1 where legs gain when X rises, −1 where they lose. Cell 0 is that of legs
+    without one; nothing there has a price."""
 
     mirror: Mirror
-    names: list[Name] = field(default_factory=list)
-    shapes: list[Shape | None] = field(default_factory=list)
+    names: list[Name] = field(default_factory=lambda: [(0, FREE, 0)])
+    shapes: list[Shape | None] = field(default_factory=lambda: [None])
     """How the legs were made that are there now; None: there are none yet."""
-    sign: Floats = field(default_factory=lambda: np.empty(0))
+    sign: Floats = field(default_factory=lambda: np.ones(1))
     floor: Floats = field(default_factory=lambda: np.full(1 << 16, np.nan))
     """Keeper floor by pool, settlement units, rounded up; not a number for a pool that is not known."""
     _numbers: dict[Name, int] = field(default_factory=dict)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["COLLATERAL", "DEBT", "NONE", "AccountColumns", "Floats", "Index", "LegColumns"]
+__all__ = ["COLLATERAL", "DEBT", "FREE", "NONE", "AccountColumns", "Floats", "Index", "LegColumns"]
 
 Index = npt.NDArray[np.intp]
 """Rows."""

@@ -67,7 +67,7 @@ def make_legs(mirror: Mirror, cells: Cells, legs: Index) -> None:
     cell = cells.number(mirror.accounts.pool[columns.account[legs]], code, short)
     known = cell != NONE
     safe = np.where(known, cell, 0)
-    shapes = np.array([shape if shape is not None else (0.0,) * 7 for shape in cells.shapes] or [(0.0,) * 7])
+    shapes = np.array([shape if shape is not None else (0.0,) * 7 for shape in cells.shapes])
     scale, offset, base, slope = (shapes[:, i][safe] for i in range(4))
     # Positions.
     low = w2 >> np.uint64(40) | w1 << np.uint64(24)
@@ -101,7 +101,7 @@ def _closed(
     """Which positions are of a closed epoch, the unit value at its end, and which name an event that is not known."""
     closed, lost = np.zeros(len(cell), bool), np.zeros(len(cell), bool)
     end = np.zeros(len(cell))
-    events = np.array([shape[5] if shape is not None else 0 for shape in cells.shapes] or [0])
+    events = np.array([shape[5] if shape is not None else 0 for shape in cells.shapes])
     # Before a side's first event, and for those that have seen its last one, the epoch is the present one.
     behind = np.flatnonzero(of & (event != events[cell]))
     if not len(behind):
