@@ -8,6 +8,7 @@ from typing import Any
 
 from plimsoll.deploy.deployment import Deployment
 from plimsoll.keeper.book.mirror import Mirror
+from plimsoll.keeper.operations.config import KeeperConfig
 from plimsoll.keeper.operations.keystore import Identity
 from plimsoll.keeper.operations.load import load_config
 from plimsoll.keeper.operations.log import DecisionLog
@@ -15,7 +16,7 @@ from plimsoll.keeper.report import TickReport
 from plimsoll.keeper.service.stepped import SteppedKeeper
 from tests.support.protocol import Protocol
 
-__all__ = ["Employed", "employed"]
+__all__ = ["Employed", "config_of", "employed"]
 
 KEYS: Mapping[str, str] = {
     "dry_run": "dry_run",
@@ -93,18 +94,18 @@ def employed(
     :param lines: takes the lines of the log, without their time.
     """
     write = lines if callable(lines) else lines.append
-    choices: dict[str, Any] = {
-        "node.providers": protocol.anvil.url,
-        "objective": "solvency",
-        "sending.tip": "0",
-        "audit.every": "1",
-    }
-    choices |= {KEYS.get(name, name): value for name, value in options.items()}
-    config = load_config(None, overrides={key: _text(value) for key, value in choices.items()})
+    config = config_of({"node.providers": protocol.anvil.url, **options})
     log = DecisionLog(lambda line: write(line[20:]))
     where = None if database is None else str(database)
     chosen = deployment if deployment is not None else protocol.deployment
     return Employed(SteppedKeeper(config, chosen, who, database=where, log=log))
+
+
+def config_of(options: Mapping[str, Any]) -> KeeperConfig:
+    """A configuration for tests: it works for the pools, offers no tip, and audits each block."""
+    choices: dict[str, Any] = {"objective": "solvency", "sending.tip": "0", "audit.every": "1"}
+    choices |= {KEYS.get(name, name): value for name, value in options.items()}
+    return load_config(None, overrides={key: _text(value) for key, value in choices.items()})
 
 
 def _text(value: Any) -> Any:

@@ -84,9 +84,9 @@ def build(
     where = database or "memory"
 
     async def make() -> Parts:
-        await nodes.open()
         session: aiohttp.ClientSession | None = None
         try:
+            await nodes.open()
             repository = open_repository(database, target.identity, shared=config.ha.enabled, put_aside=True)
         except BaseException:
             await nodes.close()

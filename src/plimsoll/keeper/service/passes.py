@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from plimsoll.chain.errors import NodeUnavailable
+from plimsoll.chain.errors import NodeUnavailable, RpcError
 from plimsoll.keeper.actions import Action, BuyCollateral, ExecuteOrders, Key, Liquidate, PushPrices
 from plimsoll.keeper.book.mirror import Mirror
 from plimsoll.keeper.book.observations import Observations
@@ -154,12 +154,15 @@ class Passes:
                 self._telemetry.reorg(step.depth)
                 self._log.warn("reorg", f"{step.depth} blocks above {step.to.number} are gone", depth=step.depth)
                 self.gate.rolled_back(step.to.number)
+                if step.to.number <= self.chain.target.first_block:
+                    await self._same_chain()
                 if self._started:
                     await self.manager.on_reorg(step.to.number)
             else:
                 passed.reorged = True
                 self._telemetry.resync("gap")
                 self._log.warn("rebuild", f"{step.reason}; reading all logs again")
+                await self._same_chain()
         reached = self.follower.head
         if reached is None or reached.hash != head.hash:
             raise HeadMovedError(f"block {head.number} was not reached")
@@ -168,6 +171,26 @@ class Passes:
             await self.dispatcher.begin(head)
             self._started = True
         return passed
+
+    async def _same_chain(self) -> None:
+        """Makes sure that a history which goes back so far is not that of a chain that was reset.
+
+        :raises UnsafeStateError: it is.
+        """
+        target = self.chain.target
+        wanted: list[tuple[str, list[object]]] = [
+            ("eth_getBlockByNumber", [hex(target.first_block), False]),
+            ("eth_getCode", [target.clearinghouse.address, "latest"]),
+        ]
+        first, code = await self.chain.rpc.batch(wanted)
+        if isinstance(first, RpcError) or isinstance(code, RpcError):
+            raise HeadMovedError("the node does not say whether it is still the same chain")
+        if first is None or (str(first["hash"]).lower() == target.first_block_hash.lower() and code != "0x"):
+            return
+        raise UnsafeStateError(
+            f"the node is of another instance of chain {target.chain_id}: not the chain that {target.network} was "
+            "deployed on (was it reset?); name another node, or run `plimsoll deploy`, and start the keeper again"
+        )
 
     # ── jobs ───────────────────────────────────────────────────────────────
 
