@@ -15,7 +15,7 @@ from plimsoll.chain.anvil import Anvil
 @pytest.fixture(scope="session")
 def arena() -> Iterator[Anvil]:
     """A chain that mines when it is told to, with a base fee of 1 gwei."""
-    with Anvil(base_fee=GWEI, automine=False, block_interval=12, timestamp=1_750_000_000, keep_states=200) as anvil:
+    with Anvil(base_fee=GWEI, automine=False, block_interval=12, timestamp=1_750_000_000, keep_states=2_000) as anvil:
         for address, code in ((ARENA, ARENA_CODE), (TRAP, TRAP_CODE)):
             anvil.rpc.request("anvil_setCode", [address, code])
         anvil.mine(2)

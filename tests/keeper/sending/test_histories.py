@@ -97,7 +97,7 @@ class Histories(RuleBasedStateMachine):
     @rule(number=st.integers(0, 5), worth=WORTHS, urgent=st.booleans(), late=st.none() | st.integers(1, 4))
     def submit(self, number: int, worth: int, urgent: bool, late: int | None) -> None:
         key = f"{number}@{self.versions[number]}"
-        self.worth[key] = max(self.worth.get(key, 0), worth)
+        self.worth[key] = max(self.worth[key], worth) if key in self.manager.busy else worth
         intent = Intent(
             key=key,
             job="liquidate",
@@ -112,6 +112,12 @@ class Histories(RuleBasedStateMachine):
             deadline_block=None if late is None else self.told.number + late,
         )
         self._do(self.manager.submit(intent))
+
+    @rule(number=st.integers(0, 5), worth=WORTHS, blocks=st.integers(1, 9))
+    def submit_and_wait(self, number: int, worth: int, blocks: int) -> None:
+        """What is sent finds no place in the next blocks."""
+        self.submit(number, worth, False, None)
+        self.mine_nothing(blocks)
 
     @rule(takes=st.booleans())
     def mine(self, takes: bool) -> None:
@@ -242,4 +248,4 @@ class Histories(RuleBasedStateMachine):
 
 
 TestHistories = Histories.TestCase
-TestHistories.settings = settings(max_examples=60, stateful_step_count=40)
+TestHistories.settings = settings(max_examples=50, stateful_step_count=40)
