@@ -212,7 +212,7 @@ def test_a_running_keeper_serves_what_dashboard_and_probes_need_and_ends_in_time
         took = time.monotonic() - begun
     finally:
         process.kill()
-    assert (process.returncode, err) == (0, "")
+    assert (process.returncode, err) == (0, ""), (out, took)
     assert took < 10
     assert status.head.number == site.anvil.block_number()
     assert (status.versions.network, status.phase.value, status.balance_wei > 0) == ("local", "following", True)
