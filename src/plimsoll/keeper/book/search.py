@@ -200,8 +200,10 @@ class Search:
     def _used_up(self, prices: Prices) -> Index:
         drift = self._drift(prices)
         far = np.abs(prices.x - self._x) > NEAR * self._unit
-        # One cell more keeps slow drifts of many from adding up to one slow search.
-        for cell in {*np.flatnonzero(far | (drift > NEAR)).tolist(), int(drift.argmax())}:
+        # One of those that drift slowly, too: many of them must not add up to one slow search.
+        slow = int(drift.argmax())
+        far[slow] |= drift[slow] > NEAR / 16
+        for cell in np.flatnonzero(far | (drift > NEAR)).tolist():
             x, r = float(prices.x[cell]), float(prices.r[cell])
             if self.members[cell].used:
                 self.members[cell].shift(self.several, x - float(self._x[cell]), r - float(self._r[cell]))
