@@ -91,10 +91,17 @@ class Several(_Pool):
     def __init__(self) -> None:
         super().__init__()
         self.count = 1
+        self._scratch: Floats = np.empty((2, LEAST))
 
     def change(self, places: Places, reach: Floats, still: Floats, radius: Floats) -> None:
         """Writes accounts that are here already."""
         self.reach[places], self.still[places], self.radius[places] = reach, still, radius
+
+    def scratch(self, count: int) -> Floats:
+        """Two columns to work in: memory that is used again is faster than new memory."""
+        if self._scratch.shape[1] < count:
+            self._scratch = np.empty((2, count + count // 2))
+        return self._scratch[:, :count]
 
     def within(self, drift: float) -> Index:
         """Rows of accounts whose radius is not larger than this."""
@@ -115,9 +122,9 @@ class Members(_Pool):
 
     def shift(self, several: Several, x: float, r: float) -> None:
         """X and R of the cell change by these amounts: so do the radii of its members."""
-        owner = self.owner[: self.count]
-        change = self.size[: self.count] * x
-        change -= self.demand[: self.count] * r
-        # No account is here twice, but place 0, which infinity keeps as it is.
-        change += several.radius[owner]
-        several.radius[owner] = change
+        change, demand = several.scratch(self.count)
+        np.multiply(self.size[: self.count], x, out=change)
+        np.multiply(self.demand[: self.count], r, out=demand)
+        change -= demand
+        # Place 0 may be meant several times; infinity keeps it as it is.
+        np.add.at(several.radius, self.owner[: self.count], change)

@@ -6,6 +6,7 @@ that proves the versions of accounts; what it took and the database refused is r
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 
 from plimsoll.chain.errors import NodeTimeout, NodeUnavailable, RpcError
@@ -204,7 +205,9 @@ class Follower:
             self._apply(rows, block.header)
         except (IncompleteLogsError, VersionGapError) as gap:
             block, rows = await self._second_opinion(block, gap)
+        begun = time.perf_counter()
         self._repository.save_block(block.header, rows)
+        self.stats.commit_seconds = time.perf_counter() - begun
         self._took(block.header, rows)
         self.stats.blocks += 1
         self.stats.logs += len(block.logs)

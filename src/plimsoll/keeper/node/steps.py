@@ -78,5 +78,7 @@ class FollowerStats:
     reorgs: int = 0
     deepest_reorg: int = 0
     resyncs: int = 0
+    commit_seconds: float = 0.0
+    """Of the last block's transaction of the database."""
     gaps: int = 0
     """Version gaps, each of which led to receipts being read or to a resync."""

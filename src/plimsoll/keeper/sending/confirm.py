@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from plimsoll.chain.errors import RpcError
+from plimsoll.keeper.errors import HeadMovedError
 from plimsoll.keeper.node.headers import Header
 from plimsoll.keeper.sending.lanes import Lane, Slot
 from plimsoll.keeper.sending.ports import Node
@@ -62,7 +63,7 @@ class Found:
 async def read_state(node: Node, senders: Sequence[str], header: Header) -> tuple[dict[str, State], int]:
     """States of the senders at a block, and the tip that the node proposes (1 gwei where it proposes none).
 
-    :raises RpcError: the node does not know the block.
+    :raises HeadMovedError: the node does not answer for the block any more, or not yet.
     """
     at = {"blockHash": header.hash}
     calls: list[tuple[str, Sequence[Any]]] = [("eth_maxPriorityFeePerGas", [])]
@@ -78,7 +79,7 @@ async def read_state(node: Node, senders: Sequence[str], header: Header) -> tupl
         own = answers[3 * place : 3 * place + 3]
         for answer in own:
             if isinstance(answer, RpcError):
-                raise answer
+                raise HeadMovedError(f"block {header.number} cannot be read any more: {answer}") from answer
         states[sender] = State(*(int(answer, 16) for answer in own))
     return states, GWEI if isinstance(tip, RpcError) else int(tip, 16)
 

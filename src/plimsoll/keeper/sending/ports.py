@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from plimsoll.chain.errors import NodeUnavailable, RpcError
+from plimsoll.keeper.errors import HeadMovedError
 from plimsoll.keeper.node.errors import NoProviderError
 from plimsoll.keeper.sending.fees import Fees
 from plimsoll.keeper.storage.journal import JournalEntry
@@ -14,7 +15,7 @@ from plimsoll.keeper.storage.lease import Lease
 
 __all__ = ["UNREADABLE", "Fence", "JournalPort", "LeaseFence", "Node", "Signed", "Signer"]
 
-UNREADABLE = (RpcError, NodeUnavailable, NoProviderError)
+UNREADABLE = (RpcError, NodeUnavailable, NoProviderError, HeadMovedError)
 """What a client raises when the chain cannot be read now."""
 
 

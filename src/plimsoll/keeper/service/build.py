@@ -28,6 +28,8 @@ from plimsoll.keeper.node.follower import Follower
 from plimsoll.keeper.operations.config import KeeperConfig
 from plimsoll.keeper.operations.keystore import DEVELOPMENT_CHAINS, Identity
 from plimsoll.keeper.operations.log import DecisionLog
+from plimsoll.keeper.operations.measured import MeasuredJournal
+from plimsoll.keeper.operations.redact import shown_url
 from plimsoll.keeper.operations.telemetry import Telemetry
 from plimsoll.keeper.sending.desk import Report
 from plimsoll.keeper.sending.manager import TransactionManager
@@ -55,7 +57,7 @@ __all__ = ["build", "process_name"]
 
 QUIET = frozenset({"handed over", "closed", "landed"})
 """Steps of transactions that are told elsewhere already."""
-LOUD = frozenset({"foreign", "unread", "gap"})
+LOUD = frozenset({"disorder", "foreign", "gap", "unread"})
 
 
 def process_name() -> str:
@@ -81,7 +83,7 @@ def build(
     target = Target.of(deployment.rpc, deployment)
     nodes = Nodes(config, target, telemetry)
     options, sending = config.options(), _sending(config, target.chain_id)
-    where = database or "memory"
+    where = shown_url(database) if database is not None else "memory"
 
     async def make() -> Parts:
         session: aiohttp.ClientSession | None = None
@@ -105,7 +107,7 @@ def build(
         chain = Chain(nodes.client, target)
         manager = TransactionManager(
             nodes.client,
-            repository.journal,
+            MeasuredJournal(repository.journal, telemetry),
             LeaseFence(repository.lease),
             [_signer(who, nodes, target.chain_id)],
             Routes(nodes.takers, nodes.private, config.sending.routes),

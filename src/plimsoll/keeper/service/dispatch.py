@@ -80,6 +80,8 @@ class Dispatcher:
         self._teller = Teller(log, telemetry)
         self._keeper = keeper
         self.actions: dict[str, Action] = {}
+        self.sent_at: dict[str, int] = {}
+        """Head when an intent was handed over, by key."""
         self.worths: dict[str, int] = {}
         """What intents were worth when they were handed over, wei, by key."""
         self.known: Mapping[bytes, Health] = {}
@@ -317,6 +319,7 @@ class Dispatcher:
         outcome = await self._manager.submit(intent)
         if outcome.under_way:
             self.actions[key] = action
+            self.sent_at[key] = moment.head.number
             if worth is not None:
                 self.worths[key] = worth
             since = time.perf_counter() - self.begun

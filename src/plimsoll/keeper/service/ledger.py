@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from plimsoll.chain.errors import RpcError
 from plimsoll.chain.receipt import Receipt
-from plimsoll.keeper.actions import Action
+from plimsoll.keeper.actions import Accrue, Action, Deleverage, Wait
 from plimsoll.keeper.log import money
 from plimsoll.keeper.node.headers import Header
 from plimsoll.keeper.operations.log import DecisionLog
@@ -76,7 +76,11 @@ class Ledger:
                 count(report, action, receipt, accounts)
                 self._results(receipt)
             earned = report.rewards - before
-            self._telemetry.landed(job, max((one.block or 0) - head.number, 0), one.gas_used, one.cost_wei)
+            if earned:
+                self._telemetry.earned(self._pool(action), job, earned)
+            sent_at = self._dispatcher.sent_at.pop(one.intent.key, one.block)
+            waited = (one.block or head.number) - (sent_at or head.number)
+            self._telemetry.landed(job, max(waited, 0), one.gas_used, one.cost_wei)
             log.info("landed", f"{text}, earned ${money(earned)}", **fields, earned_wad=earned)
         elif one.settlement is Settlement.REVERTED:
             report.reverts += 1
@@ -91,6 +95,13 @@ class Ledger:
         self.latest.appendleft(
             ActionStatus(one.intent.trace, job, str(one.settlement), text, one.block or 0, head.time, one.tx_hash)
         )
+
+    def _pool(self, action: Action | None) -> str:
+        """Name of the pool that paid."""
+        if action is None or isinstance(action, Wait):
+            return ""
+        number = action.market >> 8 if isinstance(action, Deleverage | Accrue) else action.pool
+        return self._chain.target.name(number)
 
     def _results(self, receipt: Receipt) -> None:
         part = TickReport()

@@ -11,6 +11,7 @@ from plimsoll.keeper.node.heads import Heads
 from plimsoll.keeper.node.providers import Identity, Providers
 from plimsoll.keeper.node.rpc import Client, Rpc
 from plimsoll.keeper.operations.config import KeeperConfig
+from plimsoll.keeper.operations.measured import measured_rpc
 from plimsoll.keeper.operations.status import ProviderStatus
 from plimsoll.keeper.operations.telemetry import Telemetry
 from plimsoll.keeper.sending.ports import Node
@@ -27,7 +28,7 @@ class Nodes:
         self._telemetry = telemetry
         self._network = target.network
         self._providers = Providers(
-            node.providers,
+            [measured_rpc(url, telemetry, timeout=node.timeout, retries=0) for url in node.providers],
             identity=Identity(target.chain_id, target.first_block, target.first_block_hash),
             timeout=node.timeout,
             max_lag=node.max_lag,

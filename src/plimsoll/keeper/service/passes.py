@@ -136,14 +136,18 @@ class Passes:
         :raises HeadMovedError, NodeUnavailable, NoProviderError: the chain cannot be read now; try again.
         """
         passed = Passed(head)
+        mark = time.perf_counter()
         async for step in self.follower.follow(head):
             if isinstance(step, BlockTaken):
                 passed.blocks += 1
                 passed.logs += len(step.logs)
-                self._telemetry.block_taken(len(step.logs), len(step.rows), 0.0, 0.0)
+                commit = self.follower.stats.commit_seconds
+                took = max(time.perf_counter() - mark - commit, 0.0)
+                self._telemetry.block_taken(len(step.logs), len(step.rows), took, commit)
                 if self._started:
                     last = step.header.number == head.number
                     self.settled += await self.manager.on_block(step.header, act=last)
+                mark = time.perf_counter()
             elif isinstance(step, ChunkTaken):
                 passed.blocks += step.blocks
                 passed.logs += step.logs

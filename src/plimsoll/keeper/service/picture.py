@@ -110,6 +110,7 @@ def picture(service: KeeperService) -> KeeperStatus:
             kind="postgresql" if parts.where.startswith("postgres") else "sqlite",
             where=parts.where,
             head=last.head.number if last is not None else 0,
+            commit_seconds=stats.commit_seconds,
         ),
         audit=parts.auditor.status,
     )
