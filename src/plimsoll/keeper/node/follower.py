@@ -17,7 +17,7 @@ from plimsoll.keeper.node.errors import BadAnswerError, HeadMovedError, Incomple
 from plimsoll.keeper.node.headers import Header
 from plimsoll.keeper.node.rpc import Client
 from plimsoll.keeper.node.steps import BlockTaken, ChunkTaken, FollowerStats, Reorged, Resynced, Sink, Step
-from plimsoll.keeper.rows import Row
+from plimsoll.keeper.rows import Kind, Row
 from plimsoll.keeper.storage.errors import UndoExhaustedError
 from plimsoll.keeper.storage.repository import RING, Repository
 
@@ -29,6 +29,8 @@ SHORT = 64
 """Blocks of a range that is not too long: a node that does not answer for it is not well."""
 FEW_LOGS = 2_000
 """A range with fewer logs than that may be longer next time."""
+POOL = int(Kind.POOL)
+"""The only rows that the decoder must remember."""
 REGRESSIONS = 3
 """How often in a row the head must be behind the last block taken, which the node does not know, to be believed."""
 
@@ -78,7 +80,8 @@ class Follower:
         """All rows of the database, for the mirror's own loading; must be read to the end."""
         self._decoder.forget()
         for row in self._repository.rows():
-            self._decoder.take((row,))
+            if row[0] == POOL:
+                self._decoder.take((row,))
             yield row
         self._head = self._repository.head()
         self._loaded = True

@@ -91,7 +91,7 @@ class Auditor:
 
     def _accounts(self, seen: Observations) -> list[bytes]:
         standing = self._search.standing(seen)
-        nearest = standing.rows[standing.distance.argsort()[: self._at_risk]].tolist()
+        nearest = standing.rows[standing.nearest(self._at_risk)].tolist()
         count = len(self._mirror.accounts.ids)
         drawn = self._random.sample(range(count), min(self._chosen, count))
         return [account for account in self._mirror.ids(sorted({*nearest, *drawn})) if account]

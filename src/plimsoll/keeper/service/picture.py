@@ -6,8 +6,6 @@ import importlib.metadata
 import time
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from plimsoll.keeper.log import show_account
 from plimsoll.keeper.node.headers import next_base_fee
 from plimsoll.keeper.operations.status import (
@@ -120,15 +118,11 @@ def _book(parts: Parts) -> BookStatus:
     passes, mirror = parts.passes, parts.passes.mirror
     buckets: list[Bucket] = []
     if passes.observations is not None:
-        standing = parts.search.standing(passes.observations)
-        ratio = standing.equity / np.maximum(standing.required, 1e-30)
-        low = -np.inf
-        for most in BUCKETS:
-            buckets.append(Bucket(most, int(((ratio < most / PPM) & (ratio >= low)).sum())))
-            low = most / PPM
+        counts = parts.search.standing(passes.observations).buckets([most / PPM for most in BUCKETS])
+        buckets = [Bucket(most, count) for most, count in zip(BUCKETS, counts, strict=True)]
     return BookStatus(
-        accounts=mirror.accounts.count,
-        positions=mirror.legs.count,
+        accounts=mirror.known,
+        positions=mirror.open_positions,
         orders=len(mirror.orders),
         sales=len(mirror.sales),
         pools=len(mirror.pools),
@@ -145,7 +139,7 @@ def _dangers(parts: Parts) -> tuple[Danger, ...]:
     if passes.observations is None:
         return ()
     standing = parts.search.standing(passes.observations)
-    order = standing.distance.argsort()[:NEAREST]
+    order = standing.nearest(NEAREST)
     found = []
     for at, account in zip(order.tolist(), mirror.ids(standing.rows[order].tolist()), strict=True):
         pool = int.from_bytes(account[20:22], "big")

@@ -36,6 +36,8 @@ REFUSALS = 20
 PATIENCE = 60.0
 """Seconds that one pass waits for its transactions."""
 HEAD_TRIES = 5
+ANCHOR_EVERY = 512
+"""Passes after which, when there is nothing to do, the search measures its radii anew."""
 RECOVERED = {
     "node": "the node answers again, it is still the same chain",
     "database": "the database takes what is written again",
@@ -186,6 +188,9 @@ class KeeperService:
         await self._settle(parts, head)
         await self._audit(parts, head)
         self._passed(passed)
+        seen = parts.passes.observations
+        if seen is not None and not passed.decisions and self.passes % ANCHOR_EVERY == 0:
+            parts.search.anchor(seen)
         if parts.passes.manager.guards.tripped:
             failures = parts.passes.manager.guards.all.failures
             raise UnsafeStateError(
