@@ -11,16 +11,16 @@ from plimsoll.chain.receipt import Event
 from plimsoll.keeper.report import TickReport
 from plimsoll.keeper.service.passes import NODE_ERRORS
 
-__all__ = ["attempt", "is_below", "leveraged", "liquidations", "next_nonce", "ordered", "rounds"]
+__all__ = ["FALLEN", "attempt", "is_below", "leveraged", "liquidations", "next_nonce", "ordered", "rounds"]
 
 FALLEN = "1900"
 """Price of ETH at which `leveraged` accounts are below the line."""
 
 
-def leveraged(protocol: Protocol, sub: int = 0) -> bytes:
-    """An account with 8 ETH on $1000, healthy at $2000."""
+def leveraged(protocol: Protocol, sub: int = 0, cash: str = "1000") -> bytes:
+    """An account with 8 ETH, on $1000 healthy at $2000 and not at `FALLEN`."""
     account = protocol.account(protocol.trader, sub=sub)
-    protocol.deposit(account, "1000")
+    protocol.deposit(account, cash)
     protocol.trade(account, "ETH", "8")
     return account
 
