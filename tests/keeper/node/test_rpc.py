@@ -91,7 +91,9 @@ def test_a_result_is_given() -> None:
     assert ask("eth_blockNumber", good) == ("eth_blockNumber", 1)
 
 
-@pytest.mark.parametrize("broken", [status(500), status(429), status(503), cut, hang], ids=str)
+@pytest.mark.parametrize(
+    "broken", [status(500), status(429), status(503), cut, hang], ids=["500", "429", "503", "cut", "hang"]
+)
 def test_a_read_is_tried_again_when_the_answer_is_broken(broken: Reply) -> None:
     assert ask("eth_call", broken, broken, good, timeout=0.1) == ("eth_call", 3)
     error, asked = ask("eth_call", broken, timeout=0.1, retries=1)
