@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,8 @@ __all__ = ["KEY_VARIABLE", "KeeperProcess", "write_config"]
 ROOT = Path(__file__).resolve().parents[2]
 KEY_VARIABLE = "SOAK_KEY"
 LINES_KEPT = 5_000
+EVENT = re.compile(r'"event": "([^"]+)"')
+LOUD = '"level": "ERROR"'
 
 
 def write_config(path: Path, **sections: Any) -> Path:
@@ -39,6 +43,11 @@ class KeeperProcess:
 
     def __init__(self, config: Path, *more: str, key: int = KEEPER) -> None:
         self.lines: list[str] = []
+        """The last ones."""
+        self.counts: Counter[str] = Counter()
+        """Lines by event."""
+        self.problems: list[str] = []
+        """Lines of errors."""
         self.begun = time.monotonic()
         environment: Mapping[str, str] = {
             **os.environ,
@@ -96,11 +105,11 @@ class KeeperProcess:
 
     def wait_to_lead(self, seconds: float = 60.0) -> float:
         """Waits until it has begun to work."""
-        return self.wait_for(lambda: bool(self.events("start")), seconds)
+        return self.wait_for(lambda: self.counts["start"] > 0, seconds)
 
     def wait_to_stand_by(self) -> None:
         """Waits until it has found another leader."""
-        self.wait_for(lambda: bool(self.events("standby")))
+        self.wait_for(lambda: self.counts["standby"] > 0)
 
     def pause(self) -> None:
         """SIGSTOP."""
@@ -137,3 +146,8 @@ class KeeperProcess:
         for line in self.process.stdout:
             self.lines.append(line.rstrip("\n"))
             del self.lines[:-LINES_KEPT]
+            event = EVENT.search(line)
+            if event is not None:
+                self.counts[event[1]] += 1
+            if LOUD in line:
+                self.problems.append(line.rstrip("\n"))

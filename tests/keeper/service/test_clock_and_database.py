@@ -6,6 +6,7 @@ import sqlite3
 import time
 from itertools import cycle
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.keeper.service.conftest import Hire
@@ -45,7 +46,7 @@ def test_f11_a_locked_database_is_waited_for_and_nothing_is_lost(protocol: Proto
     account = leveraged(protocol)
     with FaultProxy(protocol.anvil.url) as proxy:
         # A lease so short that it runs out meanwhile: nobody else can have taken it.
-        options = {"database": path, "ha.lease": 1}
+        options: dict[str, Any] = {"database": path, "ha.lease": "1"}
         with Running(protocol.deployment, proxy.url, **options) as running:
             running.wait_to_follow()
             other = sqlite3.connect(path, isolation_level=None)
@@ -76,7 +77,7 @@ def test_f11_on_a_full_disk_nothing_is_sent_and_later_everything_is(
     account = leveraged(protocol)
     keeper = hire(database=tmp_path / "keeper.sqlite")
     keeper.tick()
-    database = keeper.keeper.parts.repository.journal._database  # type: ignore[attr-defined]
+    database = keeper.keeper.parts.repository.journal._database
     pages = database.query("PRAGMA page_count")[0][0]
     database.run(f"PRAGMA max_page_count = {pages}")
     protocol.set_price("ETH", FALLEN)

@@ -56,7 +56,7 @@ def test_f4_a_reorganisation_while_a_liquidation_waits_in_the_pool(
     since = protocol.anvil.block_number() - 4
     proxy.sends = Sends.HOLD
     keeper.tick(collect=False)
-    assert len(keeper.in_flight) == 1
+    assert len(proxy.sent) == 1
     reorg(protocol.anvil, 4)
     assert attempt(keeper) is not None
     proxy.sends = Sends.PASS
