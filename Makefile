@@ -9,10 +9,10 @@ ARGS :=
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compile test test-fast lint fmt gas gas-check demo replay-all deploy fuzz fuzz-machines bench-fuzz mutants mutate-maths prove slither coverage lock clean
+.PHONY: help setup compile test test-fast lint fmt gas gas-check demo replay-all deploy fuzz fuzz-machines bench-fuzz mutants mutate-maths prove slither keeper-bench keeper-verdicts keeper-flood keeper-side-by-side keeper-soak coverage lock clean
 
 help: ## List the commands
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "make %-19s %s\n", $$1, $$2 }' Makefile
 
 setup: ## Build .venv and node_modules (only what has changed)
 	@MAKE="$(MAKE)" bash tools/setup.sh
@@ -66,6 +66,21 @@ mutate-maths: setup ## Change the maths libraries in every small way; comparison
 bench-fuzz: compile ## Calls a second that the fuzz driver makes, by backend and route
 	@$(PY) -m tests.bench.fuzz_driver
 	@$(PY) -m tests.bench.fuzz_campaign $(ARGS)
+
+keeper-bench: setup ## Speed of the keeper's mirror, databases and ingestion at a million accounts
+	@$(PY) -m plimsoll keeper bench $(ARGS)
+
+keeper-verdicts: compile ## A million verdicts of the keeper's mirror against the contracts' own view
+	@$(PY) -m tests.bench.keeper_verdicts $(ARGS)
+
+keeper-flood: compile ## 20,000 accounts below the line after one price, against what blocks can hold
+	@$(PY) -m tests.bench.keeper_flood $(ARGS)
+
+keeper-side-by-side: compile ## This keeper and the usual ways of writing one, in the same crash; table and picture
+	@$(PY) -m tests.bench.keeper_side_by_side $(ARGS)
+
+keeper-soak: compile ## The keeper for an hour of one-second blocks under all faults at random; ARGS="--minutes 10"
+	@$(PY) -m tests.bench.keeper_soak $(ARGS)
 
 coverage: compile ## What the tests reach of src/plimsoll and contracts, as tables and in build/coverage
 	@$(PY) scripts/coverage.py $(ARGS)

@@ -5,18 +5,18 @@ On a local network ape's first test account keeps; elsewhere `--account ALIAS` n
 
 from __future__ import annotations
 
+import os
 import sys
+from typing import Any
 
 import click
 from ape import accounts, networks
 from ape.cli import ConnectedProviderCommand, network_option
 
-from plimsoll.chain.ape_adapter import rpc_from_ape, sender_from_ape
 from plimsoll.commands.keeper import guarded, keep
-from plimsoll.commands.options import parameters_path
-from plimsoll.keeper.log import KeeperLog
-from plimsoll.keeper.options import Options
-from plimsoll.keeper.report import TickReport
+from plimsoll.keeper.errors import ConfigurationError
+from plimsoll.keeper.operations.load import load_config
+from plimsoll.keeper.operations.ports import PassReport
 
 
 @click.command(cls=ConnectedProviderCommand)
@@ -25,18 +25,29 @@ from plimsoll.keeper.report import TickReport
 @click.option("--account", default=None, help="Alias of the ape account that keeps.")
 @click.option("--once", is_flag=True, help="One pass, then stop.")
 @click.option("--dry-run", is_flag=True, help="Decide and simulate everything, send nothing.")
-@click.option(
-    "--poll", default=1.0, show_default=True, type=click.FloatRange(0.05, 600), help="Pause between passes, s."
-)
-def cli(parameters: str | None, account: str | None, once: bool, dry_run: bool, poll: float) -> None:
+@click.option("--poll", default="1", show_default=True, help="Longest pause between passes, s.")
+def cli(parameters: str | None, account: str | None, once: bool, dry_run: bool, poll: str) -> None:
     """Execute orders and liquidate accounts of a deployment."""
 
-    def work() -> TickReport:
+    def work() -> PassReport:
         provider = networks.provider
-        path = parameters_path(parameters or provider.network.name.removesuffix("-fork"))
-        keeper = accounts.load(account) if account is not None else accounts.test_accounts[0]
-        rpc = rpc_from_ape(provider)
-        sender = sender_from_ape(keeper, provider, rpc=rpc)
-        return keep(rpc, sender, path, Options(dry_run=dry_run), KeeperLog(), poll=poll, once=once)
+        overrides = {
+            "network": parameters or provider.network.name.removesuffix("-fork"),
+            "node.providers": [str(provider.http_uri or provider.ipc_path)],
+            "node.poll": poll,
+            "dry_run": "true" if dry_run else None,
+        }
+        config = load_config(environment=os.environ, overrides=overrides | _key(account))
+        return keep(config, os.environ, once=once)
 
     sys.exit(guarded(work, once=once))
+
+
+def _key(alias: str | None) -> dict[str, Any]:
+    """Who keeps: a test account, which the node holds unlocked, or the key file of an account of ape."""
+    if alias is None:
+        return {"key.unlocked": str(accounts.test_accounts[0].address), "key.keystore": ""}
+    file = getattr(accounts.load(alias), "keyfile_path", None)
+    if file is None:
+        raise ConfigurationError(f"the ape account {alias} has no key file; use `plimsoll keeper run --keystore FILE`")
+    return {"key.keystore": str(file)}

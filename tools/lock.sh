@@ -8,7 +8,7 @@ uv=$(command -v uv) || {
     echo "lock: uv is needed to resolve for several platforms at once; install it with: pip install uv" >&2
     exit 1
 }
-env -u PIP_FIND_LINKS "$uv" pip compile pyproject.toml --extra dev --extra fuzz --universal --python-version 3.11 --upgrade \
+env -u PIP_FIND_LINKS "$uv" pip compile pyproject.toml --extra dev --extra fuzz --extra postgres --extra silverback --universal --python-version 3.11 --upgrade \
     --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --output-file requirements.lock
 env -u PIP_FIND_LINKS "$uv" pip compile requirements-prove.in --universal --python-version 3.11 --upgrade \
     --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --output-file requirements-prove.lock

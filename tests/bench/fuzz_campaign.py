@@ -10,12 +10,14 @@ import argparse
 import time
 
 from plimsoll.fuzz.campaign import Campaign, Check
+from plimsoll.fuzz.generator import BULK, FULL, Mix
 
 __all__ = ["main"]
 
-CHECKS: tuple[tuple[Check, str], ...] = (
-    ("action", "all that changed compared, every invariant checked, after each action"),
-    ("example", "outcome of each action; storage and identities once per example"),
+CHECKS: tuple[tuple[Check, str, Mix, str], ...] = (
+    ("action", "full", FULL, "all that changed compared, every invariant checked, after each action"),
+    ("example", "full", FULL, "outcome of each action; storage and identities once per example"),
+    ("example", "bulk", BULK, "the same, with fewer of the steps that take many tries in the model"),
 )
 
 
@@ -25,9 +27,9 @@ def main() -> None:
     parser.add_argument("--actions", type=int, default=20_000, help="in each round")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    print(f"{'check':8} {'a second':>9} {'by processor time':>18}  what")
-    for check, text in CHECKS:
-        campaign = Campaign(check=check)
+    print(f"{'check':8} {'mix':5} {'a second':>9} {'by processor time':>18}  what")
+    for check, name, mix, text in CHECKS:
+        campaign = Campaign(check=check, mix=mix)
         campaign.run(0, actions=1_000)
         best = best_cpu = 0.0
         for number in range(options.rounds):
@@ -37,7 +39,7 @@ def main() -> None:
             best_cpu = max(best_cpu, report.actions / (time.process_time() - cpu))
             if report.failures:
                 raise SystemExit(report.failures[0].message)
-        print(f"{check:8} {best:9,.0f} {best_cpu:18,.0f}  {text}")
+        print(f"{check:8} {name:5} {best:9,.0f} {best_cpu:18,.0f}  {text}")
 
 
 if __name__ == "__main__":

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 from eth_utils.address import to_checksum_address
 
@@ -92,7 +90,7 @@ def test_other_failures_are_told_apart(world: World) -> None:
     plain = Call(ANYBODY, PROBE, b"", driver.time)
     driver.set_code(PROBE, ECHO_REVERT)
     panic = bytes.fromhex("4e487b71") + (17).to_bytes(32, "big")
-    calls = [dataclasses.replace(plain, data=data) for data in (b"", panic, b"\x12\x34\x56\x78")]
+    calls = [plain._replace(data=data) for data in (b"", panic, b"\x12\x34\x56\x78")]
     for call in calls:
         driver.queue(call)
     queued = driver.flush()
@@ -162,8 +160,8 @@ def test_time_does_not_go_back(world: World) -> None:
     early = Call(ANYBODY, PROBE, b"", driver.time - 1)
     with pytest.raises(FuzzError, match="time does not go back"):
         driver.step(early)
-    driver.queue(dataclasses.replace(early, timestamp=driver.time + 10))
-    driver.queue(dataclasses.replace(early, timestamp=driver.time + 9))
+    driver.queue(early._replace(timestamp=driver.time + 10))
+    driver.queue(early._replace(timestamp=driver.time + 9))
     with pytest.raises(FuzzError, match="time does not go back"):
         driver.flush()
     assert driver.flush() == []
@@ -213,7 +211,7 @@ def test_words_of_several_contracts_are_read_in_order(world: World) -> None:
     probe = Read(PROBE, (3, 4))
     call = Call(ANYBODY, PROBE, b"", driver.time)
     driver.queue(deposit(world), probe, ours, probe)
-    driver.queue(dataclasses.replace(call, timestamp=driver.time + 1), ours, probe)
+    driver.queue(call._replace(timestamp=driver.time + 1), ours, probe)
     driver.queue(deposit(world, after=2), probe)
     first, second, third = driver.flush()
     stored = driver.words(ours.address, ours.slots)

@@ -6,26 +6,24 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.support.keepers import Employed, employed
 from tests.support.protocol import Protocol
 
 from plimsoll.chain.anvil import Anvil
-from plimsoll.chain.signer import UnlockedSender
 from plimsoll.deploy.deploy import deploy
 from plimsoll.deploy.parameters import Parameters
-from plimsoll.keeper.keeper import Keeper
-from plimsoll.keeper.log import KeeperLog
-from plimsoll.keeper.options import Options
+from plimsoll.keeper.operations.keystore import Identity
 
 ROOT = Path(__file__).resolve().parents[2]
 START = 1_750_000_000
 
-Employ = Callable[..., Keeper]
+Employ = Callable[..., Employed]
 
 
 @pytest.fixture(scope="session")
 def deployed() -> Iterator[Protocol]:
     """A deployed system with $20M and $5M in its pools. For `protocol` only."""
-    with Anvil(timestamp=START, block_interval=1) as anvil:
+    with Anvil(timestamp=START, block_interval=1, keep_states=64) as anvil:
         parameters = Parameters.load(ROOT / "deployments" / "local.yaml")
         protocol = Protocol(anvil, deploy(anvil.sender(0), parameters))
         protocol.publish()
@@ -49,13 +47,12 @@ def lines() -> list[str]:
 
 @pytest.fixture
 def employ(protocol: Protocol, lines: list[str]) -> Iterator[Employ]:
-    """Makes keepers: `employ(dry_run=True)` with options, `employ(sender=…)` with another sender than the keeper."""
-    made: list[Keeper] = []
+    """Makes keepers: `employ(dry_run=True)` with options, `employ(who=…)` with another sender than the keeper."""
+    made: list[Employed] = []
 
-    def make(*, sender: object = None, **options: object) -> Keeper:
-        chosen = sender if sender is not None else UnlockedSender(protocol.rpc, protocol.keeper)
-        log = KeeperLog(lambda line: lines.append(line[20:]))
-        made.append(Keeper(protocol.rpc, protocol.deployment, chosen, Options(**options), log))  # type: ignore[arg-type]
+    def make(*, who: Identity | None = None, **options: object) -> Employed:
+        chosen = who if who is not None else Identity(protocol.keeper, unlocked=True)
+        made.append(employed(protocol, chosen, lines, **options))
         return made[-1]
 
     yield make

@@ -7,6 +7,7 @@ from typing import Any
 
 from plimsoll.keeper.actions import (
     Accrue,
+    Action,
     BuyCollateral,
     Deleverage,
     EndSales,
@@ -15,6 +16,7 @@ from plimsoll.keeper.actions import (
     Strike,
     Wait,
 )
+from plimsoll.keeper.book.records import Order, OrderRules
 from plimsoll.keeper.decide import (
     Health,
     MarketState,
@@ -24,10 +26,15 @@ from plimsoll.keeper.decide import (
     QuoteStatus,
     Sale,
     Snapshot,
+    accruals,
+    deleveraging,
     due,
-    plan,
+    liquidations,
+    orders,
+    recoveries,
+    sales,
+    strikes,
 )
-from plimsoll.keeper.mirror import Order, OrderRules
 from plimsoll.keeper.options import Limits
 from plimsoll.model.words import AccountId
 from plimsoll.units import WAD
@@ -35,7 +42,23 @@ from plimsoll.units import WAD
 NOW = 1_000_000
 ETH = 1 << 8
 SOL = 2 << 8
-RULES = {ETH: OrderRules(asset=1, exec_window=30), SOL: OrderRules(asset=3, exec_window=30)}
+
+
+def plan(snapshot: Snapshot, limits: Limits) -> list[Action]:
+    """Every kind of decision about one snapshot."""
+    return [
+        *liquidations(snapshot, limits),
+        *recoveries(snapshot, limits),
+        *deleveraging(snapshot),
+        *orders(snapshot, limits),
+        *sales(snapshot, limits),
+        *strikes(snapshot),
+        *accruals(snapshot, limits),
+    ]
+
+
+TERMS = {"settlement_delay": 2, "cancel_margin": 1, "exec_window": 30, "latency": 1, "min_keeper_fee": 0}
+RULES = {ETH: OrderRules(asset=1, **TERMS), SOL: OrderRules(asset=3, **TERMS)}
 LIMITS = Limits()
 
 

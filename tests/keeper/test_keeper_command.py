@@ -187,7 +187,7 @@ def test_without_ether_it_ends_with_unsafe_state(shop: Shop, capsys: pytest.Capt
     shop.protocol.anvil.set_balance(poor, 1)
     code, out, err = run(capsys, shop.arguments("--once", "--unlocked", poor))
     assert (code, shop.size(account), len(err)) == (3, 0, 1)
-    assert "send ether to it" in err[0]
+    assert "send ether to the sender" in err[0]
     assert any("blocked" in line for line in out)
 
 
@@ -245,7 +245,7 @@ def test_a_chain_reset_while_it_runs_ends_it_with_unsafe_state(tmp_path: Path) -
     with Anvil(timestamp=START + 100, port=port):
         out, err = process.communicate(timeout=60)
     assert process.returncode == 3, (out, err)
-    assert "runs another instance of chain 31337" in err
+    assert "is of another instance of chain 31337" in err
     assert len(err.splitlines()) == 1
     assert "next try in" in out
 

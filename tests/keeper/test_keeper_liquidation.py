@@ -6,9 +6,10 @@ import pytest
 from tests.keeper.conftest import Employ
 from tests.support.protocol import Protocol
 
-from plimsoll.chain.signer import UnlockedSender
 from plimsoll.keeper.errors import UnsafeStateError
-from plimsoll.keeper.options import Limits
+from plimsoll.keeper.sending.fees import Fees
+from plimsoll.keeper.sending.ports import Signed
+from plimsoll.keeper.sending.signing import UnlockedSigner
 from plimsoll.model.words import AccountWord, PositionWord
 from plimsoll.units import WAD
 
@@ -31,6 +32,10 @@ def corrupt(protocol: Protocol, word: int, variable: str, *path: object) -> None
 def is_below(protocol: Protocol, account: bytes) -> bool:
     equity, required, _ = protocol.lens.call("healthBatch", [account])
     return bool(equity[0] < required[0])
+
+
+NO_AUDIT = {"audit.every": 0}
+"""For what is changed behind the back of the logs."""
 
 
 def test_a_batch_liquidates_the_unhealthy_and_leaves_the_healthy(protocol: Protocol, employ: Employ) -> None:
@@ -63,12 +68,11 @@ def test_bad_debt_is_cleared_and_pools_go_in_separate_batches(protocol: Protocol
 
 
 def test_batches_keep_to_the_gas_limit(protocol: Protocol, employ: Employ) -> None:
-    for sub in range(5):
+    for sub in range(11):
         long_eth(protocol, sub, "1000")
     protocol.set_price("ETH", "1900")
-    limits = Limits(batch_gas=1_000_000, account_gas=100_000, position_gas=300_000)
-    report = employ(limits=limits).tick()
-    assert (dict(report.liquidated), len(report.hashes)) == ({"Partial": 5}, 3)
+    report = employ(batch_gas=1_000_000).tick()
+    assert (dict(report.liquidated), len(report.hashes)) == ({"Partial": 11}, 3)
 
 
 def test_a_poisoned_account_does_not_shield_the_others(protocol: Protocol, employ: Employ, lines: list[str]) -> None:
@@ -79,7 +83,7 @@ def test_a_poisoned_account_does_not_shield_the_others(protocol: Protocol, emplo
     word = PositionWord(position.shares * 100, position.entry, position.last_event).pack()
     corrupt(protocol, word, "positions_", poisoned, 0)
     protocol.set_price("ETH", "1900")
-    keeper = employ()
+    keeper = employ(**NO_AUDIT)
     report = keeper.tick()
     assert dict(report.liquidated) == {"Partial": 5}
     assert (report.refused, report.reverts) == (1, 0)
@@ -92,7 +96,7 @@ def test_a_poisoned_account_does_not_shield_the_others(protocol: Protocol, emplo
     assert keeper.tick().refused == 1
 
 
-def test_an_account_whose_health_cannot_be_read_does_not_shield_the_others(
+def test_an_account_that_the_contracts_cannot_value_does_not_shield_the_others(
     protocol: Protocol, employ: Employ, lines: list[str]
 ) -> None:
     accounts = [long_eth(protocol, sub, "1000") for sub in range(5)]
@@ -100,31 +104,28 @@ def test_an_account_whose_health_cannot_be_read_does_not_shield_the_others(
     word = AccountWord(broken.raw_cash, broken.markets | 1 << 7, 0, broken.version, broken.last_check, 0).pack()
     corrupt(protocol, word, "accounts_", accounts[3])
     protocol.set_price("ETH", "1900")
-    report = employ().tick()
+    report = employ(**NO_AUDIT).tick()
     assert dict(report.liquidated) == {"Partial": 4}
-    assert any("its health cannot be read: UnknownMarket" in line for line in lines)
+    assert any("is not liquidated: UnknownMarket" in line for line in lines)
 
 
-def test_pages_shrink_when_a_call_gets_too_little_gas(protocol: Protocol, employ: Employ) -> None:
-    accounts = [long_eth(protocol, sub, "1000") for sub in range(6)]
-    keeper = employ(page=6)
+def test_an_account_that_differs_from_the_chain_stops_all_sending(
+    protocol: Protocol, employ: Employ, lines: list[str]
+) -> None:
+    account = long_eth(protocol, 0, "1000")
+    keeper = employ()
     keeper.tick()
-    reader = keeper._reader
-    assert reader._page == 6
-    exchange = protocol.rpc.transport.exchange
-    data = protocol.lens.encode("healthBatch", accounts).encode()
-
-    def starving(payload: bytes) -> object:
-        # The node gives a call with all six accounts so little gas that it fails.
-        return exchange(payload.replace(b'"data": "' + data + b'"', b'"gas": "0x186a0", "data": "' + data + b'"'))
-
+    word = protocol.account_word(account)
+    wrong = AccountWord(word.raw_cash + 1, word.markets, word.collaterals, word.version, word.last_check, 0).pack()
+    corrupt(protocol, wrong, "accounts_", account)
     protocol.anvil.mine()
-    protocol.rpc.transport.exchange = starving  # type: ignore[method-assign]
-    try:
-        assert keeper.tick().planned == 0
-    finally:
-        protocol.rpc.transport.exchange = exchange  # type: ignore[method-assign]
-    assert reader._page == 3
+    keeper.tick()
+    assert any("accounts differ from the chain at block" in line for line in lines), lines
+    protocol.set_price("ETH", "1900")
+    report = keeper.tick()
+    assert (report.planned, report.hashes) == (0, [])
+    assert is_below(protocol, account)
+    assert keeper.keeper.status().halts != ()
 
 
 # ── collateral on sale ─────────────────────────────────────────────────────
@@ -144,11 +145,11 @@ def under_water(protocol: Protocol, employ: Employ, sub: int = 0) -> bytes:
 def test_collateral_is_bought_at_a_discount(protocol: Protocol, employ: Employ, lines: list[str]) -> None:
     account = under_water(protocol, employ)
     protocol.mint("USDC", protocol.keeper, "20_000")
-    keeper = employ(limits=Limits(min_discount_ppm=40_000))
+    keeper = employ(min_discount="4 %")
     assert keeper.tick().planned == 0
     assert any("bought from a discount of 4 % on" in line for line in lines)
     protocol.warp(460)
-    report = keeper.tick()
+    report = keeper.tick() + keeper.tick()
     assert (report.sales, report.reverts, len(report.hashes)) == (1, 0, 2), "an approval and a purchase"
     bought, paid = protocol.balance("WETH", protocol.keeper), 20_000 * 10**6 - protocol.balance("USDC", protocol.keeper)
     assert bought > 4 * WAD
@@ -162,9 +163,9 @@ def test_collateral_is_bought_at_a_discount(protocol: Protocol, employ: Employ, 
 def test_the_reserve_is_never_spent(protocol: Protocol, employ: Employ) -> None:
     under_water(protocol, employ)
     protocol.mint("USDC", protocol.keeper, "5_000")
-    keeper = employ(reserve=3_000 * WAD)
+    keeper = employ(reserve="3000")
     protocol.warp(600)
-    report = keeper.tick()
+    report = keeper.tick() + keeper.tick()
     assert report.sales == 1
     assert 3_000 * 10**6 <= protocol.balance("USDC", protocol.keeper) < 3_001 * 10**6
     protocol.warp(10)
@@ -256,28 +257,33 @@ def test_without_ether_nothing_is_sent_until_it_comes(protocol: Protocol, employ
     protocol.set_price("ETH", "1900")
     report = keeper.tick()
     assert report.hashes == []
-    assert f"{protocol.keeper} has 0.000000001 ether; a transaction may cost" in report.blocked
-    assert "send ether to it" in report.blocked
+    assert "wei are needed and 1000000000 are free; send ether to the sender" in report.blocked
     assert sum("blocked" in line for line in lines) == 1
     protocol.anvil.set_balance(protocol.keeper, 10**18)
+    protocol.anvil.mine()
     report = keeper.tick()
     assert (report.blocked, dict(report.liquidated)) == ("", {"Partial": 1})
 
 
-class Starving(UnlockedSender):
-    """Sends with less gas than it is told."""
-
-    def submit(self, to: str | None, data: str = "0x", value: int = 0, gas: int | None = None) -> str:
-        return super().submit(to, data, value, 100_000)
-
-
-def test_transactions_that_keep_reverting_stop_the_keeper(protocol: Protocol, employ: Employ) -> None:
+def test_transactions_that_keep_reverting_stop_the_keeper(
+    protocol: Protocol, employ: Employ, monkeypatch: pytest.MonkeyPatch
+) -> None:
     long_eth(protocol, 0, "1000")
-    protocol.set_price("ETH", "1900")
-    keeper = employ(sender=Starving(protocol.rpc, protocol.keeper), max_reverts=3)
-    for _ in range(2):
+    sign = UnlockedSigner.sign
+
+    async def starving(
+        self: UnlockedSigner, nonce: int, fees: Fees, gas: int, to: str, data: bytes, wei: int
+    ) -> Signed:
+        return await sign(self, nonce, fees, 100_000, to, data, wei)
+
+    monkeypatch.setattr(UnlockedSigner, "sign", starving)
+    keeper = employ(max_reverts=3)
+    for price in ("1900", "1899"):
+        protocol.set_price("ETH", price)
         report = keeper.tick()
         assert (report.reverts, report.liquidated) == (1, {})
+    protocol.set_price("ETH", "1898")
+    keeper.tick()
     with pytest.raises(UnsafeStateError, match="3 transactions in a row reverted although their simulation passed"):
         keeper.tick()
 

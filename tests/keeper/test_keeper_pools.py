@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from tests.keeper.conftest import Employ
 from tests.support.protocol import Protocol
+
+from plimsoll.keeper.node.transport import HttpTransport
 
 
 def test_a_market_is_deleveraged_when_its_open_loss_endangers_the_pool(protocol: Protocol, employ: Employ) -> None:
@@ -57,7 +60,7 @@ def test_an_epoch_that_cannot_be_priced_waits_and_is_reported_once(
         assert (report.refused, report.hashes) == (1, [])
     said = [line for line in lines if "strike majors: PriceRefused" in line]
     assert len(said) == 1, lines
-    assert "prices do not allow it now" in said[0]
+    assert "(price moved)" in said[0]
     protocol.publish()
     assert keeper.tick().struck == 1
 
@@ -75,26 +78,26 @@ def test_a_market_with_positions_is_accrued_every_hour(protocol: Protocol, emplo
     assert keeper.tick().planned == 0
 
 
-def test_an_idle_pass_costs_three_round_trips(protocol: Protocol, employ: Employ) -> None:
+def test_an_idle_pass_costs_five_round_trips(
+    protocol: Protocol, employ: Employ, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Head, block and logs, nonce and balance, prices, pools; however many accounts there are."""
     for sub in range(10):
         account = protocol.account(protocol.trader, sub=sub)
         protocol.deposit(account, "1000")
         protocol.trade(account, "ETH", "0.5")
-    keeper = employ(page=5)
+    keeper = employ(**{"audit.every": 0})
     keeper.tick()
     protocol.anvil.mine()
     payloads: list[bytes] = []
-    exchange = protocol.rpc.transport.exchange
+    exchange = HttpTransport.exchange
 
-    def counted(payload: bytes) -> object:
+    async def counted(self: HttpTransport, payload: bytes, timeout: float) -> object:
         payloads.append(payload)
-        return exchange(payload)
+        return await exchange(self, payload, timeout)
 
-    protocol.rpc.transport.exchange = counted  # type: ignore[method-assign]
-    try:
-        assert keeper.tick().planned == 0
-        assert len(payloads) == 3
-        keeper.tick()
-        assert len(payloads) == 4, "the same block again costs one"
-    finally:
-        protocol.rpc.transport.exchange = exchange  # type: ignore[method-assign]
+    monkeypatch.setattr(HttpTransport, "exchange", counted)
+    assert keeper.tick().planned == 0
+    assert len(payloads) == 5
+    keeper.tick()
+    assert len(payloads) == 6, "the same block again costs one"

@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.keeper.conftest import ROOT, START, Employ
+from tests.support.faults.chain import RestartableNode, reorg
+from tests.support.faults.proxy import FaultProxy, Sends
+from tests.support.keepers import Employed
 from tests.support.protocol import Protocol
+from tests.support.running import RecordingProxy, Running, signer
 
 from plimsoll.chain.anvil import Anvil
-from plimsoll.chain.errors import NodeUnavailable, RpcError
-from plimsoll.chain.rpc import Rpc
-from plimsoll.chain.signer import UnlockedSender
+from plimsoll.chain.errors import NodeUnavailable
 from plimsoll.deploy.deploy import deploy
 from plimsoll.deploy.deployment import handles
 from plimsoll.deploy.parameters import Parameters
 from plimsoll.keeper.errors import ConfigurationError, UnsafeStateError
-from plimsoll.keeper.keeper import Keeper
-from plimsoll.keeper.log import KeeperLog
-from plimsoll.keeper.options import Options
-from plimsoll.keeper.report import TickReport
-from plimsoll.keeper.runner import StopSignals, run
+from plimsoll.keeper.node.errors import NoProviderError
+from plimsoll.keeper.rows import Kind
 
 
 def due_order(protocol: Protocol, sub: int = 0) -> bytes:
@@ -40,22 +37,14 @@ def due_order(protocol: Protocol, sub: int = 0) -> bytes:
     return account
 
 
-@contextmanager
-def log_queries(rpc: Rpc) -> Iterator[list[str]]:
-    """First blocks of the log queries that are sent."""
-    found: list[str] = []
-    batch = rpc.batch
+def is_below(protocol: Protocol, account: bytes) -> bool:
+    equity, required, _ = protocol.lens.call("healthBatch", [account])
+    return bool(equity[0] < required[0])
 
-    def watched(requests: Any, **options: Any) -> list[Any]:
-        listed = list(requests)
-        found.extend(params[0]["fromBlock"] for method, params in listed if method == "eth_getLogs")
-        return batch(listed, **options)
 
-    rpc.batch = watched  # type: ignore[method-assign]
-    try:
-        yield found
-    finally:
-        rpc.batch = batch  # type: ignore[method-assign]
+def state(keeper: Employed) -> bytes:
+    """Hash of everything that the keeper knows of the chain."""
+    return keeper.keeper.parts.repository.state_hash()
 
 
 # ── the keeper ─────────────────────────────────────────────────────────────
@@ -63,90 +52,112 @@ def log_queries(rpc: Rpc) -> Iterator[list[str]]:
 
 def test_a_restarted_keeper_goes_on_at_its_cursor(protocol: Protocol, employ: Employ, tmp_path: Path) -> None:
     database = tmp_path / "keeper.sqlite"
-    first = employ(database=database, dry_run=True)
-    due_order(protocol)
-    assert first.tick().simulated == 1
-    reached = protocol.anvil.block_number()
-    state = [dict(table) for table in first.mirror.tables]
-    first.close()
-    due_order(protocol, sub=1)
-    with log_queries(protocol.rpc) as queries:
-        second = employ(database=database)
-        assert [dict(table) for table in second.mirror.tables] == state
+    with RecordingProxy(protocol.anvil.url) as proxy:
+        through = {"node.providers": proxy.url}
+        first = employ(database=database, dry_run=True, **through)
+        due_order(protocol)
+        assert first.tick().simulated == 1
+        reached = protocol.anvil.block_number()
+        first.close()
+        due_order(protocol, sub=1)
+        proxy.log_queries.clear()
+        second = employ(database=database, **through)
         report = second.tick()
-    assert queries == [hex(reached + 1)]
+        alone = employ(dry_run=True, **through)
+        queries = [str(one["blockHash"]) for one in proxy.log_queries]
+        alone.tick()
     assert (report.executed, report.rebuilt) == (2, False)
+    asked = {int(protocol.rpc.request("eth_getBlockByHash", [one, False])["number"], 16) for one in queries}
+    assert asked == set(range(reached + 1, protocol.anvil.block_number() + 1))
+    assert state(second) == state(alone)
 
 
-def test_history_is_read_in_chunks_and_resumed(protocol: Protocol, employ: Employ, tmp_path: Path) -> None:
-    due_order(protocol)
-    whole, pieces = employ(), employ(log_chunk=7, database=tmp_path / "keeper.sqlite", dry_run=True)
-    whole.tick()
-    with log_queries(protocol.rpc) as queries:
-        pieces.tick()
-    assert len(queries) > 5
-    whole.tick()
-    pieces.tick()
-    assert [dict(t) for t in pieces.mirror.tables] == [dict(t) for t in whole.mirror.tables]
-
-
-def test_a_node_that_limits_log_queries_is_asked_for_less(protocol: Protocol, employ: Employ) -> None:
-    due_order(protocol)
-    keeper = employ()
-    batch = protocol.rpc.batch
-    spans: list[int] = []
-
-    def limited(requests: Any, **options: Any) -> list[Any]:
-        listed = list(requests)
-        answers = batch(listed, **options)
-        for i, (method, params) in enumerate(listed):
-            if method == "eth_getLogs":
-                spans.append(int(params[0]["toBlock"], 16) - int(params[0]["fromBlock"], 16) + 1)
-                if spans[-1] > 20:
-                    answers[i] = RpcError(-32005, "query returned more than 10000 results")
-        return answers
-
-    protocol.rpc.batch = limited  # type: ignore[method-assign]
-    try:
-        report = keeper.tick()
-    finally:
-        protocol.rpc.batch = batch  # type: ignore[method-assign]
-    assert report.executed == 1
-    assert max(spans) > 20 >= min(spans)
-
-
-def test_a_missing_log_is_noticed(protocol: Protocol, employ: Employ, lines: list[str]) -> None:
+def test_a_missing_log_is_noticed_and_repaired(protocol: Protocol, employ: Employ, lines: list[str]) -> None:
     keeper = employ()
     keeper.tick()
     account = protocol.account(protocol.trader)
     protocol.deposit(account, "1")
-    keeper.mirror.accounts.put(account, keeper.mirror.accounts.get(account, 0) + (7 << 184))
+    keeper.tick()
+    word = protocol.reader.word("accounts_", account)
+    # As if seven more changes of the account had been met than there were.
+    keeper.mirror.revert([(Kind.ACCOUNT, account, (word + (7 << 184)).to_bytes(32, "big"))])
+    protocol.deposit(account, "1")
     report = keeper.tick()
     assert report.rebuilt
-    assert any("is at version 1 in block" in line and "reading all logs again" in line for line in lines)
-    assert keeper.mirror.account(account).version == 1
+    assert any("reading all logs again" in line for line in lines), lines
+    assert keeper.mirror.account(account).version == 2
+    protocol.deposit(account, "1")
+    assert not keeper.tick().rebuilt
+
+
+def test_logs_that_a_node_leaves_out_are_waited_for(protocol: Protocol, employ: Employ) -> None:
+    with FaultProxy(protocol.anvil.url) as proxy:
+        keeper = employ(**{"node.providers": proxy.url, "node.timeout": 2})
+        keeper.tick()
+        reached = protocol.anvil.block_number()
+        proxy.hide_logs = proxy.hide_receipts = True
+        account = due_order(protocol)
+        with pytest.raises((NodeUnavailable, NoProviderError)):
+            keeper.tick()
+        head = keeper.keeper.parts.repository.head()
+        assert head is not None
+        assert head.number <= reached + 4, "nothing is taken beyond the first block with logs"
+        assert account not in keeper.mirror.accounts.rows
+        proxy.heal()
+        assert keeper.tick().executed == 1
 
 
 # ── history ────────────────────────────────────────────────────────────────
 
 
-def test_a_reorganisation_is_noticed_and_read_again(protocol: Protocol, employ: Employ, lines: list[str]) -> None:
+def test_orders_and_liquidations_that_a_reorganisation_takes_back_are_done_again_once(
+    protocol: Protocol, employ: Employ, lines: list[str]
+) -> None:
+    weak = protocol.account(protocol.trader, sub=8)
+    protocol.deposit(weak, "1000")
+    protocol.trade(weak, "ETH", "8")
+    with FaultProxy(protocol.anvil.url) as proxy:
+        keeper = employ(who=signer(), **{"node.providers": proxy.url})
+        keeper.tick()
+        filled = due_order(protocol)
+        protocol.set_price("ETH", "1900")
+        before = protocol.anvil.block_number()
+        nonce = int(protocol.rpc.request("eth_getTransactionCount", [protocol.keeper, "latest"]), 16)
+        report = keeper.tick()
+        assert (report.executed, sum(report.liquidated.values())) == (1, 1)
+        sent = {one.nonce for one in proxy.sent}
+        depth = protocol.anvil.block_number() - before
+        lost = reorg(protocol.anvil, depth)
+        assert {one["hash"] for one in lost} == {one.hash for one in proxy.sent}
+        assert is_below(protocol, weak)
+        for _ in range(6):
+            keeper.tick()
+            protocol.anvil.mine()
+    assert any(f"{depth} blocks above {before} are gone" in line for line in lines), lines
+    assert {one.nonce for one in proxy.sent} == sent
+    assert not is_below(protocol, weak)
+    assert protocol.position_word(filled, "ETH").shares == 10**18
+    after = int(protocol.rpc.request("eth_getTransactionCount", [protocol.keeper, "latest"]), 16)
+    assert after - nonce == len(sent)
+    protocol.assert_identity()
+
+
+def test_a_history_that_is_undone_is_undone_here_too(protocol: Protocol, employ: Employ) -> None:
     keeper = employ(dry_run=True)
     keeper.tick()
     with protocol.anvil.snapshot():
         gone = due_order(protocol)
         assert keeper.tick().simulated == 1
-        assert gone in keeper.mirror.accounts
+        assert keeper.mirror.account(gone).version == 2
     protocol.anvil.mine(40)
     stays = due_order(protocol, sub=3)
     report = keeper.tick()
     assert report.rebuilt
-    assert any("is another one now" in line for line in lines)
-    assert gone not in keeper.mirror.accounts
-    assert stays in keeper.mirror.accounts
+    assert keeper.mirror.account(gone).version == 0
+    assert keeper.mirror.account(stays).version == 2
 
 
-def test_a_chain_that_went_back_is_noticed(protocol: Protocol, employ: Employ, lines: list[str]) -> None:
+def test_a_chain_that_went_back_is_followed_back(protocol: Protocol, employ: Employ) -> None:
     keeper = employ()
     keeper.tick()
     with protocol.anvil.snapshot():
@@ -154,145 +165,96 @@ def test_a_chain_that_went_back_is_noticed(protocol: Protocol, employ: Employ, l
         assert keeper.tick().executed == 1
     report = keeper.tick()
     assert (report.rebuilt, report.executed) == (True, 0)
-    assert any("the chain went back from block" in line for line in lines)
-    due_order(protocol)
-    assert keeper.tick().executed == 1
+    account = due_order(protocol, sub=1)
+    for _ in range(6):
+        keeper.tick()
+        protocol.anvil.mine()
+    assert protocol.position_word(account, "ETH").shares == 10**18
 
 
 # ── the node ───────────────────────────────────────────────────────────────
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+@contextmanager
+def deployed_node() -> Iterator[tuple[RestartableNode, Protocol]]:
+    """A node of its own, with a deployed system and some liquidity."""
+    with RestartableNode(timestamp=START, block_interval=1, keep_states=64) as node:
+        parameters = Parameters.load(ROOT / "deployments" / "local.yaml")
+        protocol = Protocol(node.anvil, deploy(node.anvil.sender(0), parameters))
+        protocol.publish()
+        protocol.lp_deposit(protocol.lp, "1_000_000")
+        yield node, protocol
 
 
-def node(port: int, state: Path | None = None, timestamp: int = START) -> Anvil:
-    return Anvil(timestamp=timestamp, block_interval=1, port=port, state=state)
-
-
-def deployed_on(anvil: Anvil) -> Protocol:
-    """Deployed, with some liquidity."""
-    parameters = Parameters.load(ROOT / "deployments" / "local.yaml")
-    protocol = Protocol(anvil, deploy(anvil.sender(0), parameters))
-    protocol.publish()
-    protocol.lp_deposit(protocol.lp, "1_000_000")
-    return protocol
-
-
-class Service:
-    """A keeper that runs in a thread, through its own HTTP connection."""
-
-    def __init__(self, protocol: Protocol, database: Path) -> None:
-        self.lines: list[str] = []
-        self.error: Exception | None = None
-        self.total = TickReport()
-        self.stop = StopSignals()
-        rpc = Rpc.connect(protocol.anvil.url, timeout=10)
-        log = KeeperLog(self.lines.append)
-        sender = UnlockedSender(rpc, protocol.keeper)
-        self.keeper = Keeper(rpc, protocol.deployment, sender, Options(database=database), log)
-        self._log = log
-        self._thread = threading.Thread(target=self._work)
-
-    def _work(self) -> None:
-        try:
-            run(self.keeper, self._log, poll=0.05, stop=self.stop, on_tick=self._add)
-        except Exception as error:
-            self.error = error
-
-    def _add(self, report: TickReport) -> None:
-        self.total += report
-
-    def __enter__(self) -> Service:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop.stop()
-        self._thread.join(60)
-        self.keeper.close()
-        assert not self._thread.is_alive()
-
-    def wait_for(self, what: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 60
-        while not what():
-            assert time.monotonic() < deadline, (self.error, self.lines[-5:])
-            time.sleep(0.02)
-
-
-def test_the_keeper_survives_a_restarted_node_and_one_with_an_older_state(tmp_path: Path) -> None:
-    port, state, older = free_port(), tmp_path / "state.json", tmp_path / "older.json"
-    anvil = node(port, state)
-    with anvil:
-        protocol = deployed_on(anvil)
-    shutil.copy(state, older)
-    with node(port, state) as anvil:
-        protocol = _moved(protocol, anvil)
-        service = Service(protocol, tmp_path / "keeper.sqlite")
-        with service:
-            due_order(protocol)
-            service.wait_for(lambda: service.total.executed == 1)
-            anvil.stop()
-            service.wait_for(lambda: any("next try in" in line for line in service.lines))
-            with node(port, state) as again:
-                protocol = _moved(protocol, again)
-                due_order(protocol, sub=1)
-                service.wait_for(lambda: service.total.executed == 2)
-            assert not service.total.rebuilt
-            service.wait_for(lambda: "next try in" in service.lines[-1])
-            with node(port, older) as back:
-                protocol = _moved(protocol, back)
-                due_order(protocol, sub=2)
-                service.wait_for(lambda: service.total.executed == 3)
-            assert service.total.rebuilt
-        assert service.error is None
-
-
-def _moved(protocol: Protocol, anvil: Anvil) -> Protocol:
-    """The system on another process of the same chain, whose clock goes on after the last block."""
+def moved(protocol: Protocol, anvil: Anvil) -> Protocol:
+    """The system on another process of the same chain."""
     known = protocol.deployment
-    anvil.advance(1)
     return Protocol(anvil, handles(anvil.rpc, known.parameters, known.book, known.artifacts))
 
 
-@pytest.mark.parametrize(
-    ("timestamp", "reason"),
-    [(START, "has no code at 0x"), (START + 1, "runs another instance of chain 31337")],
-    ids=["same genesis", "other genesis"],
-)
-def test_the_keeper_stops_when_the_node_comes_back_with_another_chain(
-    tmp_path: Path, timestamp: int, reason: str
-) -> None:
-    port = free_port()
-    with node(port) as anvil:
-        protocol = deployed_on(anvil)
-        service = Service(protocol, tmp_path / "keeper.sqlite")
-        with service:
-            service.wait_for(lambda: service.total.block > 0)
-            anvil.stop()
-            with node(port, timestamp=timestamp) as fresh:
-                fresh.mine(100)
-                service.wait_for(lambda: service.error is not None)
-    assert isinstance(service.error, UnsafeStateError)
-    assert reason in str(service.error)
-    assert "run `plimsoll deploy` and start the keeper again" in str(service.error)
+def test_the_keeper_survives_a_node_that_is_killed_and_one_that_comes_back_older(tmp_path: Path) -> None:
+    """F3: killed with a transaction in its pool, started again with the same state, then with an older one."""
+    with deployed_node() as (node, protocol), FaultProxy(node.url) as proxy:
+        older = node.save()
+        running = Running(protocol.deployment, proxy.url, database=tmp_path / "keeper.sqlite")
+        with running:
+            running.wait_to_follow()
+            proxy.sends = Sends.HOLD
+            first = due_order(protocol)
+            running.wait_for(lambda: bool(proxy.sent))
+            saved = node.save()
+            node.kill()
+            # A pool ends with its node.
+            proxy.drop_held()
+            proxy.sends = Sends.PASS
+            running.wait_for(lambda: running.said("next try in"))
+            protocol = moved(protocol, node.restart(saved))
+            running.wait_for(lambda: running.total.executed == 1 or mined(node.anvil))
+            assert protocol.position_word(first, "ETH").shares == 10**18
+            assert len({one.nonce for one in proxy.sent}) == 1
+            assert not running.said("are gone")
+            node.kill()
+            protocol = moved(protocol, node.restart(older))
+            second = due_order(protocol, sub=2)
+            running.wait_for(lambda: protocol.position_word(second, "ETH").shares == 10**18 or mined(node.anvil))
+            assert protocol.position_word(first, "ETH").shares == 0
+            assert running.said("are gone")
+        assert running.error is None
 
 
-def test_another_chain_id_is_refused_at_the_start(protocol: Protocol) -> None:
-    with Anvil(chain_id=1234) as other:
-        said = "runs chain 1234, local is deployed on chain 31337; name another node"
-        with pytest.raises(ConfigurationError, match=said):
-            Keeper(other.rpc, protocol.deployment, other.sender())
+def mined(anvil: Anvil) -> bool:
+    """Lets a block pass, not too fast; to wait in blocks. Never true."""
+    time.sleep(0.2)
+    anvil.mine()
+    return False
+
+
+@pytest.mark.parametrize("timestamp", [START, START + 1], ids=["same genesis", "other genesis"])
+def test_the_keeper_stops_when_the_node_comes_back_with_another_chain(tmp_path: Path, timestamp: int) -> None:
+    with deployed_node() as (node, protocol):
+        options: dict[str, Any] = {"database": tmp_path / "keeper.sqlite"}
+        with Running(protocol.deployment, node.url, **options) as running:
+            running.wait_to_follow()
+            node.kill()
+            with Anvil(timestamp=timestamp, port=node.anvil.port, block_interval=1) as fresh:
+                fresh.mine(200)
+                error = running.wait_to_end()
+    assert isinstance(error, UnsafeStateError)
+    assert error.exit_code == 3
+    assert "not the chain that local was deployed on" in str(error)
+    assert "run `plimsoll deploy`, and start the keeper again" in str(error)
+
+
+def test_another_chain_id_is_refused_at_the_start(protocol: Protocol, employ: Employ) -> None:
+    said = pytest.raises(ConfigurationError, match="1234.*not the chain that local was deployed on")
+    with FaultProxy(protocol.anvil.url, chain_id=1234) as proxy, said as caught:
+        employ(**{"node.providers": proxy.url}).tick()
+    assert caught.value.exit_code == 2
 
 
 def test_one_pass_does_not_wait_for_a_node_that_is_gone(protocol: Protocol, employ: Employ) -> None:
-    keeper = employ()
-    address = protocol.rpc.transport
-    protocol.rpc.transport = Rpc.connect(f"http://127.0.0.1:{free_port()}").transport
-    try:
-        with pytest.raises(NodeUnavailable, match="start the node, or correct the address"):
-            run(keeper, KeeperLog.silent(), poll=0.05, once=True)
-    finally:
-        protocol.rpc.transport = address
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        nobody = f"http://127.0.0.1:{probe.getsockname()[1]}"
+    with pytest.raises((NodeUnavailable, NoProviderError)):
+        employ(**{"node.providers": nobody}).tick()

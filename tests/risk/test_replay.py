@@ -12,8 +12,9 @@ from click.testing import CliRunner
 
 from plimsoll.chain.artifacts import repository_root
 from plimsoll.commands import replay as cli
-from plimsoll.keeper import keeper
-from plimsoll.keeper.actions import Liquidate
+from plimsoll.keeper.actions import Action
+from plimsoll.keeper.jobs.base import Moment
+from plimsoll.keeper.jobs.liquidation import Liquidation
 from plimsoll.risk import agents
 from plimsoll.risk.checks import Checks
 from plimsoll.risk.paths import synthetic_crash
@@ -118,10 +119,12 @@ def test_json_prints_the_summary_and_nothing_else(monkeypatch: pytest.MonkeyPatc
 def test_a_lazy_keeper_and_a_wrong_price_are_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """INV-13, INV-30: the checks can fail: nobody liquidates, and the prices that fills are compared with are a wei
     off."""
-    decide, remember = keeper.plan, Checks.published
-    monkeypatch.setattr(
-        keeper, "plan", lambda *known: [act for act in decide(*known) if not isinstance(act, Liquidate)]
-    )
+    remember = Checks.published
+
+    async def nothing(self: Liquidation, moment: Moment) -> list[Action]:
+        return []
+
+    monkeypatch.setattr(Liquidation, "decide", nothing)
     monkeypatch.setattr(Checks, "published", lambda self, name, time, price: remember(self, name, time, price + 1))
     report = replay(crash(), Settings(accounts=30, seed=SEED, gaps=True, lps=1), PARAMETERS)
     assert report.liquidations == ()

@@ -48,6 +48,7 @@ PLOTS = [
     "liquidations_over_price",
     "health",
     "gas_per_action",
+    "keeper_latency",
 ]
 REQUIRED_KEYS = {
     "prices", "steps", "blocks", "accounts", "orders", "liquidations", "collateral_sales", "bad_debt", "deleveragings",
@@ -147,6 +148,7 @@ def make_report(accounts: int = 300, seed: int = 1) -> ReplayReport:
         pool_samples=tuple(pools),
         health_samples=tuple(healths),
         seconds=12.34,
+        keeper_seconds=tuple(0.01 * (1 + at % 7) for at in range(40)),
     )
 
 

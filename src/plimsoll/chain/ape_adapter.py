@@ -12,11 +12,19 @@ from plimsoll.chain.receipt import Receipt
 from plimsoll.chain.rpc import Rpc
 from plimsoll.chain.signer import Sender, UnlockedSender, estimate_gas, wait_for_receipt
 
-__all__ = ["ApeSender", "rpc_from_ape", "sender_from_ape"]
+__all__ = ["ApeSender", "address_from_ape", "key_from_ape", "rpc_from_ape", "sender_from_ape"]
 
 
 def rpc_from_ape(provider: ProviderAPI) -> Rpc:
     """A client of the node that ape is connected to, over HTTP or its unix socket.
+
+    :raises NodeUnavailable: ape is not connected, or only by WebSocket.
+    """
+    return Rpc.connect(address_from_ape(provider))
+
+
+def address_from_ape(provider: ProviderAPI) -> str:
+    """Where the node is that ape is connected to: an HTTP address, or the path of its unix socket.
 
     :raises NodeUnavailable: ape is not connected, or only by WebSocket.
     """
@@ -26,7 +34,15 @@ def rpc_from_ape(provider: ProviderAPI) -> Rpc:
     if where is None or not str(where).startswith(("http://", "https://", "/")):
         fix = "connect first, with `--network ethereum:local:foundry` or an http address"
         raise NodeUnavailable(f"ape's provider {provider.name!r}", "it has no HTTP address and no socket", fix)
-    return Rpc.connect(str(where))
+    return str(where)
+
+
+def key_from_ape(account: AccountAPI) -> dict[str, str]:
+    """How the keeper's configuration names an ape account: by its encrypted key file, or as one that the node holds."""
+    keyfile = getattr(account, "keyfile_path", None)
+    if keyfile is not None:
+        return {"key.keystore": str(keyfile)}
+    return {"key.unlocked": checksum(str(account.address))}
 
 
 def sender_from_ape(account: AccountAPI, provider: ProviderAPI, *, rpc: Rpc | None = None) -> Sender:

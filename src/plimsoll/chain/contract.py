@@ -20,7 +20,17 @@ from plimsoll.chain.receipt import ErrorRegistry, EventRegistry, Receipt
 from plimsoll.chain.rpc import Rpc
 from plimsoll.chain.signer import Sender, UnlockedSender
 
-__all__ = ["Block", "Contract", "Deployable", "batch_call", "deploy", "explain_failure"]
+__all__ = [
+    "Block",
+    "Call",
+    "Contract",
+    "Deployable",
+    "batch_call",
+    "call_requests",
+    "call_results",
+    "deploy",
+    "explain_failure",
+]
 
 Block = int | str | Mapping[str, Any]
 """A block number, a tag such as `latest`, or `{"blockHash": …}`."""
@@ -179,6 +189,10 @@ class Contract:
         return UnlockedSender(self.rpc, address_of(chosen)) if isinstance(chosen, str) else chosen
 
 
+Call = tuple[Contract, str, Sequence[Any]]
+"""A contract, the name of a function and its arguments."""
+
+
 def deploy(
     artifact: Deployable,
     *args: Any,
@@ -221,25 +235,35 @@ def deploy(
     return contract
 
 
-def batch_call(
-    calls: Iterable[tuple[Contract, str, Sequence[Any]]], *, block: Block = "latest", chunk: int = 500
-) -> list[Any]:
+def batch_call(calls: Iterable[Call], *, block: Block = "latest", chunk: int = 500) -> list[Any]:
     """Results of many calls in one JSON-RPC batch; a call that failed gives its `PlimsollError` in place of a result.
 
     All calls go to the node of the first contract.
     """
-    prepared = [(contract, contract.function(fn, len(args)), args) for contract, fn, args in calls]
-    if not prepared:
+    listed = list(calls)
+    if not listed:
         return []
-    requests = [("eth_call", _call(contract, function, args, None, 0, block)) for contract, function, args in prepared]
-    answers = prepared[0][0].rpc.batch(requests, chunk=chunk)
+    answers = listed[0][0].rpc.batch(call_requests(listed, block=block), chunk=chunk)
+    return call_results(listed, answers)
+
+
+def call_requests(calls: Iterable[Call], *, block: Block = "latest") -> list[tuple[str, list[Any]]]:
+    """The `eth_call` requests of a batch, for clients of every kind; `call_results` reads what they answer."""
+    return [
+        ("eth_call", _call(contract, contract.function(fn, len(args)), args, None, 0, block))
+        for contract, fn, args in calls
+    ]
+
+
+def call_results(calls: Iterable[Call], answers: Iterable[Any]) -> list[Any]:
+    """Decoded answers, in order; a call that failed gives its `PlimsollError` in place of a result."""
     results: list[Any] = []
-    for (contract, function, _), answer in zip(prepared, answers, strict=True):
+    for (contract, fn, args), answer in zip(calls, answers, strict=True):
         if isinstance(answer, RpcError):
             results.append(contract.errors.from_rpc(answer) or answer)
             continue
         try:
-            results.append(contract._result(function, answer))
+            results.append(contract._result(contract.function(fn, len(args)), answer))
         except PlimsollError as error:
             results.append(error)
     return results

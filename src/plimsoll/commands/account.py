@@ -27,8 +27,10 @@ from plimsoll.commands.show import (
     short,
 )
 from plimsoll.deploy.deployment import Deployment, open_deployment
-from plimsoll.keeper.mirror import Mirror, Order
-from plimsoll.keeper.target import Header, Target
+from plimsoll.keeper.book.mirror import Mirror
+from plimsoll.keeper.book.records import Order
+from plimsoll.keeper.node.headers import Header
+from plimsoll.keeper.target import Target
 from plimsoll.model.oracle import PriceFlags
 from plimsoll.model.words import AccountId
 from plimsoll.units import format_units
@@ -87,7 +89,7 @@ def accounts_of(deployment: Deployment, wanted: bytes, head: Header) -> Document
     """
     target = Target.of(deployment.rpc, deployment)
     mirror = history(target, head)
-    ids = sorted(account for account in mirror.accounts if account.startswith(wanted))
+    ids = sorted(account for account in mirror.accounts.rows if account.startswith(wanted))
     if not ids:
         where = f"on {deployment.book.network} (chain {deployment.book.chain_id})"
         if len(wanted) == 32:

@@ -1,33 +1,32 @@
-"""`plimsoll keeper run`"""
+"""`plimsoll keeper`: run it, and look into it (`keeper_operator.py`)."""
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
 import sys
 import traceback
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
-from plimsoll.chain.abi import address_of
-from plimsoll.chain.artifacts import repository_root
 from plimsoll.chain.errors import AbiError, NodeUnavailable, SignerError
-from plimsoll.chain.rpc import Rpc
-from plimsoll.chain.signer import KeySender, Sender, UnlockedSender
-from plimsoll.commands.options import connect, keystore_option, network_option, parameters_path, rpc_option, sender_for
+from plimsoll.commands import keeper_operator
 from plimsoll.deploy.book import BookError
-from plimsoll.deploy.deployment import is_local, open_deployment
 from plimsoll.deploy.document import ParameterError
-from plimsoll.errors import PlimsollError
 from plimsoll.keeper.errors import ConfigurationError, KeeperError
-from plimsoll.keeper.keeper import Keeper
-from plimsoll.keeper.log import KeeperLog
-from plimsoll.keeper.options import Limits, Options
-from plimsoll.keeper.report import TickReport
-from plimsoll.keeper.runner import StopSignals, run, summary
-from plimsoll.keeper.watch import WatchSender
+from plimsoll.keeper.operations.assemble import assemble, make_log
+from plimsoll.keeper.operations.config import KeeperConfig
+from plimsoll.keeper.operations.load import load_config
+from plimsoll.keeper.operations.log import LineWriter
+from plimsoll.keeper.operations.ports import PassReport
+from plimsoll.keeper.operations.redact import Redactor
+from plimsoll.keeper.operations.status import plain
+from plimsoll.keeper.operations.telemetry import Telemetry
+from plimsoll.keeper.operations.view import shows_view
 from plimsoll.units import PPM, UnitsError, parse_units
 
 __all__ = ["command", "guarded", "keep"]
@@ -35,7 +34,6 @@ __all__ = ["command", "guarded", "keep"]
 EXIT_CONFIGURATION = 2
 EXIT_UNSAFE = 3
 EXIT_INTERNAL = 5
-NOBODY = "0x" + "0" * 39 + "1"
 CONFIGURATION = (BookError, ParameterError, SignerError, NodeUnavailable, AbiError, UnitsError)
 """What is the operator's to put right, wherever it is raised."""
 
@@ -45,139 +43,144 @@ def command() -> None:
     """Execute orders and liquidate accounts of a deployment."""
 
 
+for each in keeper_operator.COMMANDS:
+    command.add_command(each)
+
+
 @command.command(name="run")
-@network_option
-@rpc_option
+@keeper_operator.config_options
 @click.option("--once", is_flag=True, help="One pass, then stop.")
 @click.option("--dry-run", is_flag=True, help="Decide and simulate everything, send nothing. Needs no key.")
-@click.option("--key-env", metavar="NAME", help="Environment variable that holds the keeper's private key.")
+@click.option("--key-env", metavar="NAME", help="Variable that holds a private key; development chains only.")
 @click.option("--unlocked", metavar="ADDRESS", help="Account that the node itself signs for; local chains only.")
-@keystore_option
+@click.option("--keystore", metavar="FILE", help="Encrypted key of the keeper (also PLIMSOLL_KEYSTORE).")
 @click.option("--password", envvar="PLIMSOLL_PASSWORD", hidden=True)
-@click.option(
-    "--poll", default=1.0, show_default=True, type=click.FloatRange(0.05, 600), help="Seconds between passes."
-)
-@click.option("--db", type=click.Path(dir_okay=False, path_type=Path), help="SQLite file of what was read from logs.")
-@click.option("--reserve", default="0", show_default=True, help="Settlement asset, $, never spent on collateral.")
-@click.option(
-    "--min-discount", default="1", show_default=True, help="Least discount, %, at which collateral is bought."
-)
-@click.option("--min-profit", default="0.02", show_default=True, help="Least that a purchase brings beyond its gas, $.")
-@click.option(
-    "--accrue-every",
-    default=3600,
-    show_default=True,
-    type=click.IntRange(0),
-    help="Accrue markets that nobody touched for so many seconds; 0: never.",
-)
-@click.option("--json-logs", is_flag=True, help="One JSON object per line.")
+@click.option("--poll", metavar="SECONDS", help="Longest pause between passes, 1 by default.")
+@click.option("--reserve", metavar="AMOUNT", help="Settlement asset, $, never spent on collateral; 0 by default.")
+@click.option("--min-discount", metavar="PERCENT", help="Least discount at which collateral is bought; 1 by default.")
+@click.option("--min-profit", metavar="AMOUNT", help="Least that a purchase brings beyond its gas, $; 0.02 by default.")
+@click.option("--accrue-every", metavar="SECONDS", help="Accrue markets nobody touched for so long; 3600, 0: never.")
+@click.option("--objective", type=click.Choice(["profit", "solvency"]), help="What it is for; profit by default.")
+@click.option("--serve", metavar="HOST:PORT", help="Serve metrics, health and status there; port 0: any free one.")
+@click.option("--view", type=click.Choice(["auto", "on", "off"]), help="Live view on the terminal; off by default.")
+@click.option("--json", "--json-logs", "as_json", is_flag=True, help="One JSON object per line.")
 def run_command(
-    network: str,
-    rpc: str,
+    config_file: Path | None,
+    network: str | None,
+    rpc: tuple[str, ...],
+    db: str | None,
     once: bool,
     dry_run: bool,
     key_env: str | None,
     unlocked: str | None,
-    keystore: Path | None,
+    keystore: str | None,
     password: str | None,
-    poll: float,
-    db: Path | None,
-    reserve: str,
-    min_discount: str,
-    min_profit: str,
-    accrue_every: int,
-    json_logs: bool,
+    poll: str | None,
+    reserve: str | None,
+    min_discount: str | None,
+    min_profit: str | None,
+    accrue_every: str | None,
+    objective: str | None,
+    serve: str | None,
+    view: str | None,
+    as_json: bool,
 ) -> None:
     """Keep a deployment: execute orders, liquidate, buy collateral on sale, deleverage, strike LP epochs.
 
-    Runs until SIGTERM or Ctrl-C. Exit codes: 0 stopped as asked, 2 wrong configuration, 3 unsafe state (another chain,
-    transactions that keep failing, no ether for gas with --once), 5 internal error.
+    Settings come from --config FILE, variables PLIMSOLL_KEEPER__SECTION__KEY and these options, the later before the
+    earlier. Runs until SIGTERM or Ctrl-C. Exit codes: 0 stopped as asked, 2 wrong configuration, 3 unsafe state
+    (another chain, transactions that keep failing, no ether for gas with --once), 4 lost lease, 5 internal error.
     """
-    log = KeeperLog(json_lines=json_logs)
+    environment = dict(os.environ)
+    if password is not None:
+        environment.setdefault("PLIMSOLL_PASSWORD", password)
 
-    def work() -> TickReport:
-        limits = Limits(
-            min_discount_ppm=parse_units(min_discount, 4), min_profit=parse_units(min_profit), accrue_every=accrue_every
-        )
-        if not 0 <= limits.min_discount_ppm < PPM:
-            raise ConfigurationError(f"--min-discount {min_discount} is no discount; give 0 to 99 percent")
-        options = Options(limits=limits, dry_run=dry_run, reserve=parse_units(reserve), database=db)
-        path = parameters_path(network)
-        client = connect(rpc)
-        sender = _sender(client, key_env, unlocked, keystore, password, dry_run)
-        return keep(client, sender, path, options, log, poll=poll, once=once)
+    def configured() -> KeeperConfig:
+        overrides = keeper_operator.base_overrides(network, rpc, db)
+        overrides |= _key_overrides(key_env, unlocked, keystore) | _server_overrides(serve)
+        overrides |= {
+            "dry_run": "true" if dry_run else None,
+            "node.poll": poll,
+            "decisions.reserve": reserve,
+            "decisions.min_discount": None if min_discount is None else _discount(min_discount),
+            "decisions.min_profit": min_profit,
+            "decisions.accrue_every": accrue_every,
+            "objective": objective,
+            "view": view,
+            "log.format": "json" if as_json else None,
+        }
+        return load_config(config_file, environment=environment, overrides=overrides)
 
-    sys.exit(guarded(work, once=once))
+    sys.exit(guarded(lambda: keep(configured(), environment, once=once), once=once, json_errors=as_json))
 
 
-def keep(
-    rpc: Rpc, sender: Sender, path: Path, options: Options, log: KeeperLog, *, poll: float, once: bool
-) -> TickReport:
-    """Runs a keeper for the deployment whose parameters are at `path`; its database is under `build/keeper` by default.
+def keep(config: KeeperConfig, environment: Mapping[str, str], *, once: bool) -> PassReport:
+    """Hosts the service of a configuration until it ends.
 
     :raises PlimsollError: why it did not start, or stopped by itself.
     """
-    deployment = open_deployment(rpc, path)
-    if options.database is None:
-        name = f"{deployment.book.network}-{sender.address[2:10].lower()}.sqlite"
-        options = replace(options, database=repository_root() / "build" / "keeper" / name)
-    stop = StopSignals()
-    with stop.listening():
-        keeper = Keeper(rpc, deployment, sender, options, log)
-        try:
-            log.info(
-                "start",
-                f"keeping {deployment.book.network} (chain {deployment.book.chain_id}) as {sender.address} "
-                f"through {rpc.address}, logs in {options.database}" + (", dry run" if options.dry_run else ""),
-            )
-            total = run(keeper, log, poll=poll, once=once, stop=stop)
-            log.info("stop", summary(total))
-            return total
-        finally:
-            keeper.close()
+    from plimsoll.keeper.operations.host import host
+
+    telemetry = Telemetry()
+    terminal = sys.stderr.isatty()
+    view = not once and shows_view(config.view, terminal=terminal, json_lines=config.log.format == "json")
+    # The view has the terminal for itself; what is written elsewhere goes on.
+    quiet = view and sys.stdout.isatty()
+    log = make_log(config, telemetry, (lambda _: None) if quiet else LineWriter())
+    service = assemble(config, log, telemetry, environment)
+    return asyncio.run(host(service, config, log, telemetry, once=once, view=view))
 
 
-def guarded(work: Callable[[], TickReport], *, once: bool) -> int:
-    """Runs a keeper, says in one line why it failed, and gives the exit code."""
+def guarded(work: Callable[[], PassReport], *, once: bool, json_errors: bool = False) -> int:
+    """Runs a keeper, says in one line why it failed, and gives the exit code. Secrets in messages are hidden."""
+    hide = Redactor()
     try:
         report = work()
-    except PlimsollError as error:
-        print(f"plimsoll keeper: {error}", file=sys.stderr)
-        if isinstance(error, KeeperError):
-            return error.exit_code
-        return EXIT_CONFIGURATION if isinstance(error, CONFIGURATION) else EXIT_INTERNAL
+    except KeeperError as error:
+        return _failed(hide.text(str(error)), error.exit_code, json_errors)
     except Exception as error:
-        traceback.print_exc()
-        print(f"plimsoll keeper: internal error: {type(error).__name__}: {error}", file=sys.stderr)
-        return EXIT_INTERNAL
+        if isinstance(error, CONFIGURATION):
+            return _failed(hide.text(str(error)), EXIT_CONFIGURATION, json_errors)
+        print(hide.text(traceback.format_exc()), file=sys.stderr, end="")
+        return _failed(hide.text(f"internal error: {type(error).__name__}: {error}"), EXIT_INTERNAL, json_errors)
     if once and report.blocked:
-        print(f"plimsoll keeper: {report.blocked}", file=sys.stderr)
-        return EXIT_UNSAFE
+        return _failed(hide.text(report.blocked), EXIT_UNSAFE, json_errors)
     return 0
 
 
-def _sender(
-    rpc: Rpc,
-    key_env: str | None,
-    unlocked: str | None,
-    keystore: Path | None,
-    password: str | None,
-    dry_run: bool,
-) -> Sender:
-    """Who keeps: exactly one of the three ways, else the first account that a local node holds unlocked."""
-    if sum(given is not None for given in (key_env, unlocked, keystore)) > 1:
+def _failed(message: str, code: int, as_json: bool) -> int:
+    if as_json:
+        document: dict[str, Any] = {"level": "ERROR", "event": "end", "message": message, "exit_code": code}
+        print(json.dumps(plain(document), ensure_ascii=False), file=sys.stderr)
+    else:
+        print(f"plimsoll keeper: {message}", file=sys.stderr)
+    return code
+
+
+def _discount(text: str) -> str:
+    """`--min-discount` in per cent, as the configuration has it.
+
+    :raises ConfigurationError: it is no discount.
+    """
+    if not 0 <= parse_units(text.strip().rstrip("%").strip(), 4) < PPM:
+        raise ConfigurationError(f"--min-discount {text} is no discount; give 0 to 99 percent")
+    return f"{text.strip().rstrip('%').strip()} %"
+
+
+def _key_overrides(key_env: str | None, unlocked: str | None, keystore: str | None) -> dict[str, str | None]:
+    """One way on the command line takes the place of whatever the file or a variable names."""
+    given = {"key.key_env": key_env, "key.unlocked": unlocked, "key.keystore": keystore}
+    number = sum(value is not None for value in given.values())
+    if number > 1:
         raise ConfigurationError("--key-env, --unlocked and --keystore exclude each other; give one")
-    if key_env is not None:
-        key = os.environ.get(key_env)
-        if not key:
-            raise ConfigurationError(
-                f"the environment variable {key_env} is not set; put the keeper's private key there"
-            )
-        return KeySender(rpc, key.strip())
-    if unlocked is not None:
-        if not is_local(rpc):
-            raise ConfigurationError(f"the node at {rpc.address} is no local one; use --keystore instead of --unlocked")
-        return UnlockedSender(rpc, address_of(unlocked))
-    if dry_run and keystore is None and not is_local(rpc):
-        return WatchSender(rpc, NOBODY)
-    return sender_for(rpc, keystore, password)
+    return {key: "" if number and value is None else value for key, value in given.items()}
+
+
+def _server_overrides(serve: str | None) -> dict[str, str]:
+    if serve is None:
+        return {}
+    host_name, _, port = serve.rpartition(":")
+    if not port.isdigit():
+        raise ConfigurationError(f"--serve {serve} names no port; give HOST:PORT, such as 127.0.0.1:9464")
+    found = {"server.enabled": "true", "server.port": port}
+    return found | ({"server.host": host_name.strip("[]")} if host_name else {})

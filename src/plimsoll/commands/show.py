@@ -15,13 +15,12 @@ from rich.console import Console
 from plimsoll.chain.contract import Contract, batch_call
 from plimsoll.chain.errors import PlimsollError, RpcError
 from plimsoll.chain.rpc import Rpc
+from plimsoll.keeper.book.mirror import Mirror
 from plimsoll.keeper.errors import HeadMovedError
-from plimsoll.keeper.follow import Follower
-from plimsoll.keeper.log import KeeperLog
-from plimsoll.keeper.mirror import Mirror
+from plimsoll.keeper.node.decode import Decoder
+from plimsoll.keeper.node.headers import Header
 from plimsoll.keeper.options import Options
-from plimsoll.keeper.store import Store
-from plimsoll.keeper.target import Header, Target
+from plimsoll.keeper.target import Target
 
 __all__ = [
     "EXIT_NO_ANSWER",
@@ -82,13 +81,25 @@ def answers(calls: Sequence[tuple[Contract, str, Sequence[Any]]], head: Header) 
 
 def history(target: Target, head: Header) -> Mirror:
     """All accounts and pending orders at a block, from the logs since the deployment began."""
-    store = Store(None, target.identity)
-    try:
-        follower = Follower(target, store, KeeperLog.silent(), chunk=Options().log_chunk)
-        follower.sync(head)
-        return follower.mirror
-    finally:
-        store.close()
+    house, book = target.clearinghouse, target.order_book
+    decoder, mirror = Decoder((house.address, house.abi), (book.address, book.abi)), Mirror()
+    start, chunk = target.first_block, Options().log_chunk
+    while start <= head.number:
+        end = min(start + chunk - 1, head.number)
+        wanted = {"address": list(decoder.addresses), "fromBlock": hex(start), "toBlock": hex(end)}
+        try:
+            logs = target.rpc.request("eth_getLogs", [wanted])
+        except RpcError:
+            if end == start:
+                raise
+            # Nodes limit the blocks of a question or the logs of an answer.
+            chunk = max((end - start + 1) // 2, 1)
+            continue
+        rows = decoder.rows(logs)
+        decoder.take(rows)
+        mirror.apply(rows)
+        start = end + 1
+    return mirror
 
 
 def short(exact: str, places: int = 2) -> str:

@@ -24,8 +24,9 @@ from plimsoll.commands.show import (
 )
 from plimsoll.deploy.deployment import Deployment, PoolHandles, open_deployment
 from plimsoll.deploy.storage import StorageSlots
-from plimsoll.keeper.mirror import Mirror
-from plimsoll.keeper.target import Header, Target
+from plimsoll.keeper.book.mirror import Mirror
+from plimsoll.keeper.node.headers import Header
+from plimsoll.keeper.target import Target
 from plimsoll.model.oracle import PriceFlags
 from plimsoll.model.words import MarginWord, MarketFlags, Pause, PoolRiskWord
 from plimsoll.units import format_units
@@ -105,7 +106,7 @@ def _pool(
         "lp_escrow": format_units(view.lpEscrow),
         "claims": format_units(view.claims),
         "open_sales": view.openSales,
-        "accounts": sum(int.from_bytes(account[20:22], "big") == pool.id for account in mirror.accounts),
+        "accounts": sum(int.from_bytes(account[20:22], "big") == pool.id for account in mirror.accounts.rows),
         "paused": flag_names(Pause(PoolRiskWord.unpack(risk).pause_flags)),
         "markets": {
             target.name(market.market).rpartition("/")[2]: _market(market, MarginWord.unpack(margin).flags, pending)

@@ -153,6 +153,8 @@ def _create_all(creator: Creator, parameters: Parameters, owner: str) -> Mapping
             "terms": pool_terms(pool.liquidity, parameters.tokens[pool.settlement].decimals),
         }
         found[f"pool:{name}"] = creator.create(f"pool:{name}", "LiquidityPool", arguments)
+    arguments = {"hub": found["hub"].address, "clearinghouse": found["clearinghouse"].address}
+    found["keeper_relay"] = creator.create("keeper_relay", "KeeperRelay", arguments)
     return found
 
 

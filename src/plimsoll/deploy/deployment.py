@@ -35,6 +35,7 @@ LOCAL_CLIENTS = ("anvil", "hardhat")
 SOURCES = (
     "AdminModule",
     "Clearinghouse",
+    "KeeperRelay",
     "Lens",
     "LensViews",
     "LiquidationModule",
@@ -72,6 +73,7 @@ class Deployment:
     order_book: Contract
     hub: Contract
     lens: Contract
+    relay: Contract
     tokens: Mapping[str, Contract]
     feeds: Mapping[str, Contract]
     pools: Mapping[str, PoolHandles]
@@ -189,6 +191,7 @@ def handles(
         order_book=contract("order_book", "OrderBook"),
         hub=contract("hub", "OracleHub"),
         lens=contract("lens", "Lens", lens_abi(artifacts)),
+        relay=contract("keeper_relay", "KeeperRelay"),
         tokens=tokens,
         feeds={name: contract(f"feed:{name}", f"feed {name}") for name in feeds},
         pools=pools,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from eth_utils.crypto import keccak
@@ -22,6 +23,7 @@ UNCOMPARED = frozenset(("lp_transfer", "lp_approve", "set_operator", "approve_to
 PANIC = bytes.fromhex("4e487b71")
 
 
+@lru_cache(maxsize=1 << 12)
 def address(number: int) -> str:
     """An address as calls take it."""
     return f"0x{number:040x}"
@@ -60,27 +62,27 @@ def _items(items: Args) -> list[tuple[Any, ...]]:
 
 
 LEDGER: Mapping[str, tuple[str, Callable[..., tuple[Any, ...]]]] = {
-    "deposit": ("deposit", lambda account, token, amount: (id32(account), address(token), amount)),
-    "withdraw": ("withdraw", lambda account, token, amount, to: (id32(account), address(token), amount, address(to))),
-    "transfer": ("transfer", lambda source, to, token, amount: (id32(source), id32(to), address(token), amount)),
+    "deposit": ("deposit", lambda account, token, amount: (id32(account), token, amount)),
+    "withdraw": ("withdraw", lambda account, token, amount, to: (id32(account), token, amount, to)),
+    "transfer": ("transfer", lambda source, to, token, amount: (id32(source), id32(to), token, amount)),
     "accrue": ("accrue", lambda market: (market,)),
     "liquidate": ("liquidate", lambda accounts, keeper: ([id32(one) for one in accounts], id32(keeper))),
     "buy_collateral": (
         "buyCollateral",
-        lambda account, token, amount, price: (id32(account), address(token), amount, price, b""),
+        lambda account, token, amount, price: (id32(account), token, amount, price, b""),
     ),
     "deleverage": ("deleverage", lambda market: (market,)),
     "close_settled": ("closeSettled", lambda market, accounts: (market, [id32(one) for one in accounts])),
     "fund_insurance": ("fundInsurance", lambda pool, amount: (pool, amount)),
-    "claim": ("claim", lambda pool, token, to: (pool, address(token), address(to))),
+    "claim": ("claim", lambda pool, token, to: (pool, token, to)),
     "set_pause": ("setPause", lambda pool, flags: (pool, flags)),
     "set_reduce_only": ("setReduceOnly", lambda market, on: (market, on)),
     "lower_caps": ("lowerCaps", lambda market, oi, skew: (market, oi, skew)),
     "settle_market": ("settleMarket", lambda market, price: (market, price)),
-    "sweep_fees": ("sweepFees", lambda pool, to: (pool, address(to))),
-    "offer_ownership": ("offerOwnership", lambda to: (address(to),)),
+    "sweep_fees": ("sweepFees", lambda pool, to: (pool, to)),
+    "offer_ownership": ("offerOwnership", lambda to: (to,)),
     "take_ownership": ("takeOwnership", lambda: ()),
-    "set_guardian": ("setGuardian", lambda to: (address(to),)),
+    "set_guardian": ("setGuardian", lambda to: (to,)),
     "set_pool": ("setPool", lambda pool, params: (pool, params.to_struct())),
     "set_market": ("setMarket", lambda market, params: (market, params.to_struct())),
     "set_collateral": ("setCollateral", lambda pool, params: (pool, params.to_struct())),
@@ -107,33 +109,33 @@ BOOK: Mapping[str, tuple[str, Callable[..., tuple[Any, ...]]]] = {
 }
 
 SHARES: Mapping[str, tuple[str, Callable[..., tuple[Any, ...]]]] = {
-    "request_deposit": ("requestDeposit", lambda assets, to, owner: (assets, address(to), address(owner))),
-    "request_redeem": ("requestRedeem", lambda shares, to, owner: (shares, address(to), address(owner))),
+    "request_deposit": ("requestDeposit", lambda assets, to, owner: (assets, to, owner)),
+    "request_redeem": ("requestRedeem", lambda shares, to, owner: (shares, to, owner)),
     "seed": ("seed", lambda assets: (assets,)),
     "strike": ("strike", lambda keeper: (id32(keeper),)),
     "lp_deposit": (
         "deposit(uint256,address,address)",
-        lambda assets, to, controller: (assets, address(to), address(controller)),
+        lambda assets, to, controller: (assets, to, controller),
     ),
     "lp_mint": (
         "mint(uint256,address,address)",
-        lambda shares, to, controller: (shares, address(to), address(controller)),
+        lambda shares, to, controller: (shares, to, controller),
     ),
-    "lp_redeem": ("redeem", lambda shares, to, controller: (shares, address(to), address(controller))),
-    "lp_withdraw": ("withdraw", lambda assets, to, controller: (assets, address(to), address(controller))),
-    "claim_refund": ("claimRefund", lambda epoch, to, controller: (epoch, address(to), address(controller))),
-    "lp_transfer": ("transfer", lambda to, amount: (address(to), amount)),
-    "lp_approve": ("approve", lambda spender, amount: (address(spender), amount)),
-    "set_operator": ("setOperator", lambda operator, approved: (address(operator), approved)),
+    "lp_redeem": ("redeem", lambda shares, to, controller: (shares, to, controller)),
+    "lp_withdraw": ("withdraw", lambda assets, to, controller: (assets, to, controller)),
+    "claim_refund": ("claimRefund", lambda epoch, to, controller: (epoch, to, controller)),
+    "lp_transfer": ("transfer", lambda to, amount: (to, amount)),
+    "lp_approve": ("approve", lambda spender, amount: (spender, amount)),
+    "set_operator": ("setOperator", lambda operator, approved: (operator, approved)),
     "set_terms": ("setTerms", lambda price, reward: (price, reward)),
 }
 """Entry points of a share token; the model's first argument is the pool."""
 
 TOKENS: Mapping[str, tuple[str, Callable[..., tuple[Any, ...]]]] = {
-    "mint_token": ("mint", lambda to, amount: (address(to), amount)),
-    "approve_token": ("approve", lambda spender, amount: (address(spender), amount)),
-    "give_token": ("transfer", lambda to, amount: (address(to), amount)),
-    "blacklist": ("setBlacklisted", lambda holder, listed: (address(holder), listed)),
+    "mint_token": ("mint", lambda to, amount: (to, amount)),
+    "approve_token": ("approve", lambda spender, amount: (spender, amount)),
+    "give_token": ("transfer", lambda to, amount: (to, amount)),
+    "blacklist": ("setBlacklisted", lambda holder, listed: (holder, listed)),
     "set_transfer_fee": ("setFeeBps", lambda bps: (bps,)),
     "set_token_refuses": ("setMode", lambda refuses: (3 if refuses else 0,)),
 }
@@ -151,6 +153,20 @@ UPTIME: Mapping[str, tuple[str, Callable[..., tuple[Any, ...]]]] = {
 }
 """Calls of the uptime feed of the sequencer."""
 
+CALLS: Mapping[str, tuple[str | None, str, Callable[..., tuple[Any, ...]]]] = {
+    name: (contract, fn, translate)
+    for contract, table in (
+        ("clearinghouse", LEDGER),
+        ("order_book", BOOK),
+        ("sequencer", UPTIME),
+        (None, SHARES),
+        (None, TOKENS),
+        (None, FEEDS),
+    )
+    for name, (fn, translate) in table.items()
+}
+"""All of these by the action: the contract, None where the first argument says it, name there, and arguments."""
+
 
 class Translator:
     """Actions as calls of one world's contracts."""
@@ -158,6 +174,7 @@ class Translator:
     def __init__(self, world: World) -> None:
         self._world = world
         self._names = {int(contract.address, 16): name for name, contract in world.contracts.items()}
+        self._entries: dict[tuple[str, int | None], Entry] = {}
         self._pools = {pool.id: f"pool:{name}" for name, pool in world.deployment.pools.items()}
         self._errors: dict[str, list[bytes]] = {}
         for contract in world.artifacts:
@@ -171,26 +188,19 @@ class Translator:
     def entry(self, action: Action) -> tuple[Entry, tuple[Any, ...]]:
         """The function that an action calls, and its arguments."""
         name, args = action.name, action.args
-        if name in LEDGER:
-            fn, translate = LEDGER[name]
-            return self._world.entry("clearinghouse", fn), translate(*args)
-        if name in BOOK:
-            fn, translate = BOOK[name]
-            return self._world.entry("order_book", fn), translate(*args)
-        if name in SHARES:
-            fn, translate = SHARES[name]
-            return self._world.entry(self._pools[args[0]], fn), translate(*args[1:])
-        if name in TOKENS or name in FEEDS:
-            fn, translate = TOKENS.get(name) or FEEDS[name]
-            return self._world.entry(self._names[args[0]], fn), translate(*args[1:])
-        if name in UPTIME:
-            fn, translate = UPTIME[name]
-            return self._world.entry("sequencer", fn), translate(*args)
         if name == "multicall":
-            entry = self._world.entry("clearinghouse", "multicall")
             inner = [self.data(Action(one, action.caller, values)) for one, values in args[0]]
-            return entry, (inner,)
-        raise KeyError(f"no contract function stands for {name}")
+            return self._world.entry("clearinghouse", "multicall"), (inner,)
+        if name not in CALLS:
+            raise KeyError(f"no contract function stands for {name}")
+        contract, fn, translate = CALLS[name]
+        of = args[0] if contract is None else None
+        entry = self._entries.get((name, of))
+        if entry is None:
+            if of is not None:
+                contract = self._pools[of] if name in SHARES else self._names[of]
+            entry = self._entries[name, of] = self._world.entry(str(contract), fn)
+        return entry, translate(*(args if of is None else args[1:]))
 
     def data(self, action: Action) -> bytes:
         """Call data of an action."""

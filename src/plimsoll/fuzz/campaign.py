@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from plimsoll.fuzz.choices import Choices
-from plimsoll.fuzz.generator import Cast, Generator
+from plimsoll.fuzz.generator import BULK, FULL, Cast, Generator, Mix
 from plimsoll.fuzz.invariants import Transition, check, deep, ledger_identities
 from plimsoll.fuzz.prepare import Setting
 from plimsoll.fuzz.session import Disagreement, Session, Step, show
@@ -120,6 +120,7 @@ class Campaign:
     """One worker: a world, its session, and a stream of examples.
 
     :param session: where to run; None: a world of its own.
+    :param mix: how often each kind of step is chosen; None: `FULL`, and `BULK` when storage is compared per example.
     """
 
     def __init__(
@@ -129,10 +130,12 @@ class Campaign:
         backend: Backend = "revm",
         check: Check = "action",
         session: Session | None = None,
+        mix: Mix | None = None,
     ) -> None:
         self.session = session if session is not None else Session(World.open(setting, backend))
         self._cast = cast_of(self.session.world)
         self._check = check
+        self._mix = mix if mix is not None else FULL if check == "action" else BULK
 
     def run(
         self,
@@ -171,7 +174,8 @@ class Campaign:
             before = session.state
             steps.append(step)
             result = session.act(step) if self._check == "action" else session.outline(step)
-            report.table.update(outcomes(step.action.name, result))
+            for ended in outcomes(step.action.name, result):
+                report.table[ended] += 1
             if self._check == "action":
                 seen = Transition(before, result.state, step, result)
                 problems = check(seen)
@@ -183,7 +187,7 @@ class Campaign:
 
         failure = None
         try:
-            Generator(self._cast, session.start, take, Choices(data)).run(MOST_STEPS)
+            Generator(self._cast, session.start, take, Choices(data), self._mix).run(MOST_STEPS)
             problems = list(ledger_identities(session.state))
             if problems:
                 raise Disagreement("\n  ".join(problems))

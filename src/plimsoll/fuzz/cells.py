@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import astuple
 from functools import lru_cache
+from itertools import compress
+from operator import is_not, itemgetter
 from typing import Any, NamedTuple
 
 from eth_utils.crypto import keccak
@@ -60,6 +62,7 @@ TABLES = (
 )
 """Tables that are compared word by word; feeds are the tests' own."""
 SCALARS = ("owner", "pending_owner", "guardian")
+_tables, _scalars = itemgetter(*TABLES), itemgetter(*SCALARS)
 SINCE_SHIFT = 220
 
 
@@ -139,14 +142,15 @@ def changes(old: State, new: State) -> list[tuple[str, Any]]:
     """(table, key) of every entry that differs; scalars have the key None."""
     found: list[tuple[str, Any]] = []
     olds, news = old.__dict__, new.__dict__
-    for table in TABLES:
+    for table in compress(TABLES, map(is_not, _tables(olds), _tables(news))):
         before, after = olds[table], news[table]
-        if before is after:
-            continue
-        found += [(table, key) for key, value in after.items() if before.get(key) is not value]
-        if not before.keys() <= after.keys():
+        get = before.get
+        keys = [key for key, value in after.items() if get(key) is not value]
+        found += [(table, key) for key in keys]
+        if len(before) + sum(key not in before for key in keys) != len(after):
             found += [(table, key) for key in before if key not in after]
-    found += [(name, None) for name in SCALARS if olds[name] != news[name]]
+    if _scalars(olds) != _scalars(news):
+        found += [(name, None) for name in SCALARS if olds[name] != news[name]]
     return found
 
 

@@ -36,7 +36,11 @@ class Choices:
 
     def below(self, most: int) -> int:
         """0 … most − 1; of one byte, or of four when `most` is large."""
-        return self.byte() % most if most <= 256 else self.number(4) % most
+        at = self._at
+        if most > 256:
+            return self.number(4) % most
+        self._at = at + 1
+        return self._data[at] % most if at < len(self._data) else 0
 
     def pick(self, options: Sequence[T]) -> T:
         """One of the options; the first when bytes are used up."""

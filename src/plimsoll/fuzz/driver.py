@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from plimsoll.chain.errors import ContractRevert, EvmHalt, Revert
 from plimsoll.chain.receipt import ErrorRegistry, Event, EventRegistry
@@ -30,8 +30,7 @@ class FuzzError(PlimsollError):
     """The driver was asked for something that cannot be: time going back, a used snapshot, a missing backend, …"""
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """One message in a block of its own.
 
     :param sender: any address, contracts included; nobody signs and nobody pays for gas.

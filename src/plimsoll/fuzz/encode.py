@@ -1,7 +1,7 @@
 """Call data of one function, put together by functions prepared once: several times faster than a general encoder.
 
-Values are given as to `plimsoll.chain.abi`: int, bool, `bytesN` and `bytes` as bytes, addresses as text or anything
-with an `.address`, structs as mappings, dataclasses or sequences, arrays as sequences.
+Values are given as to `plimsoll.chain.abi`: int, bool, `bytesN` and `bytes` as bytes, addresses as text, numbers or
+anything with an `.address`, structs as mappings, dataclasses or sequences, arrays as sequences.
 """
 
 from __future__ import annotations
@@ -82,7 +82,9 @@ def _tuple(params: Sequence[Mapping[str, Any]], title: str) -> tuple[bool, int, 
     count = len(parts)
 
     def ordered(value: Any) -> Sequence[Any]:
-        if isinstance(value, Mapping):
+        if type(value) is tuple:
+            pass
+        elif isinstance(value, Mapping):
             value = [value[name] for name in names if name in value]
         elif dataclasses.is_dataclass(value) and not isinstance(value, type):
             value = [getattr(value, name) for name in names]
@@ -95,7 +97,9 @@ def _tuple(params: Sequence[Mapping[str, Any]], title: str) -> tuple[bool, int, 
         encoders = [encode for _, _, encode in parts]
 
         def static(value: Any) -> bytes:
-            return b"".join([encode(item) for encode, item in zip(encoders, ordered(value), strict=True)])
+            if type(value) is not tuple or len(value) != count:
+                value = ordered(value)
+            return b"".join([encode(item) for encode, item in zip(encoders, value, strict=True)])
 
         return False, size, static
 
@@ -147,7 +151,7 @@ def _integer(kind: str, signed: bool, bits: int) -> Encode:
 def _fixed(value: bytes, width: int) -> bytes:
     if not isinstance(value, bytes) or len(value) != width:
         raise AbiError(f"{value!r} is not bytes{width}")
-    return value.ljust(32, b"\0")
+    return value if width == 32 else value.ljust(32, b"\0")
 
 
 def _bytes(value: bytes) -> bytes:
@@ -155,6 +159,10 @@ def _bytes(value: bytes) -> bytes:
 
 
 def _address(value: Any) -> bytes:
+    if type(value) is int:
+        if not 0 <= value < 1 << 160:
+            raise AbiError(f"{value} is not an address")
+        return value.to_bytes(32, "big")
     return _address_text(value if isinstance(value, str) else address_of(value))
 
 

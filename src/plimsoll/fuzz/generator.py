@@ -7,21 +7,93 @@ aim.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from plimsoll.fuzz.choices import Choices
 from plimsoll.fuzz.population import Cast, Take
 from plimsoll.fuzz.rare import Rare
 from plimsoll.model.engine.state import State
 
-__all__ = ["Cast", "Generator"]
+__all__ = ["BULK", "FULL", "Cast", "Generator", "Mix"]
+
+Mix = Mapping[str, int]
+"""How often each method of the generator is chosen, in proportion."""
+FULL: Mix = {
+    "trade": 24,
+    "place": 10,
+    "execute": 8,
+    "cancel": 3,
+    "expire": 3,
+    "move_price": 16,
+    "crash": 12,
+    "liquidate": 10,
+    "buy_collateral": 8,
+    "deposit": 12,
+    "withdraw": 10,
+    "transfer": 4,
+    "claim": 3,
+    "deleverage": 3,
+    "accrue": 3,
+    "close_settled": 2,
+    "fund_insurance": 2,
+    "request_lp": 5,
+    "strike": 5,
+    "claim_lp": 5,
+    "pause": 3,
+    "lower_caps": 2,
+    "govern": 1,
+    "steal": 3,
+    "donate": 2,
+    "break_feed": 2,
+    "multicall": 2,
+    "change_base_fee": 2,
+    "set_pool": 2,
+    "set_market": 3,
+    "set_collateral": 2,
+    "squeeze": 6,
+    "reduce": 3,
+    "rally": 3,
+    "cycle": 4,
+    "borrow": 4,
+    "brink": 3,
+    "drain": 1,
+    "edge": 3,
+    "recheck": 2,
+    "overrun": 1,
+    "outdate": 1,
+    "refuse": 1,
+    "strand": 1,
+}
+BULK: Mix = {
+    **FULL,
+    "trade": 15,
+    "place": 5,
+    "move_price": 32,
+    "crash": 20,
+    "strike": 8,
+    "cycle": 6,
+    "borrow": 10,
+    "edge": 0,
+    "brink": 1,
+    "drain": 0,
+    "set_pool": 1,
+    "set_market": 1,
+    "set_collateral": 1,
+    "recheck": 1,
+}
+"""For many actions in little time: fewer steps that look for the largest amount that passes, which takes many tries in
+the model, and more moves of prices with what follows them. Every kind of action occurs."""
 
 
 class Generator(Rare):
-    """Decodes one example from bytes."""
+    """Decodes one example from bytes.
 
-    def __init__(self, cast: Cast, state: State, take: Take, choices: Choices) -> None:
+    :param mix: how often each kind of step is chosen.
+    """
+
+    def __init__(self, cast: Cast, state: State, take: Take, choices: Choices, mix: Mix = FULL) -> None:
         super().__init__(cast, state, take, choices)
+        self._mix = mix
         self._menu = self._weighted()
 
     def run(self, most: int) -> int:
@@ -32,53 +104,9 @@ class Generator(Rare):
 
     def _weighted(self) -> list[Callable[[], object]]:
         menu: list[Callable[[], object]] = []
-        for weight, choice in (
-            (24, self.trade),
-            (10, self.place),
-            (8, self.execute),
-            (3, self.cancel),
-            (3, self.expire),
-            (16, self.move_price),
-            (12, self.crash),
-            (10, self.liquidate),
-            (8, self.buy_collateral),
-            (12, self.deposit),
-            (10, self.withdraw),
-            (4, self.transfer),
-            (3, self.claim),
-            (3, self.deleverage),
-            (3, self.accrue),
-            (2, self.close_settled),
-            (2, self.fund_insurance),
-            (5, self.request_lp),
-            (5, self.strike),
-            (5, self.claim_lp),
-            (3, self.pause),
-            (2, self.lower_caps),
-            (1, self.govern),
-            (3, self.steal),
-            (2, self.donate),
-            (2, self.break_feed),
-            (2, self.multicall),
-            (2, self.change_base_fee),
-            (2, self.set_pool),
-            (3, self.set_market),
-            (2, self.set_collateral),
-            (6, self.squeeze),
-            (3, self.reduce),
-            (3, self.rally),
-            (4, self.cycle),
-            (4, self.borrow),
-            (3, self.brink),
-            (1, self.drain),
-            (3, self.edge),
-            (2, self.recheck),
-            (1, self.overrun),
-            (1, self.outdate),
-            (1, self.refuse),
-            (1, self.strand),
-            *self._troubles(),
-        ):
+        for name, weight in self._mix.items():
+            menu += [getattr(self, name)] * weight
+        for weight, choice in self._troubles():
             menu += [choice] * weight
         return menu
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 from plimsoll.fuzz.driver import Call, Codecs, Driver, FuzzError, Log, Outcome, Queued
@@ -21,6 +22,9 @@ TREASURY, GIVER = "0x" + "f1" * 20, "0x" + "f2" * 20
 GIVE = bytes.fromhex("5f35ff")
 """Sends everything to the address in the call data, by SELFDESTRUCT, which runs no code."""
 BLOCK_GAS = 10**12
+DEPLOYER = "0x" + "f3" * 20
+RETURN_REST = "62{:06x}80600b5f395ff3"
+"""Creation code: copies what follows its eleven bytes, and returns it."""
 REVERTED = re.compile(r"Revert \{ gas_used: (\d+), output: 0x([0-9a-f]*) \}")
 SENDER_HAS_CODE = "RejectCallerWithCode"
 HALTED = re.compile(r"Halt \{ reason: (.*), gas_used: (\d+) \}")
@@ -42,10 +46,10 @@ class RevmDriver(Driver):
         super().__init__(codecs, state.time, state.number)
         config = pyrevm.CfgEnv(chain_id=state.chain_id)
         self._evm: Any = pyrevm.EVM(env=pyrevm.Env(cfg=config), spec_id="CANCUN")
+        # Code as it was given, by the hash of what the EVM has.
         self._original: dict[bytes, bytes] = {}
         for address, account in state.accounts.items():
-            code = self._adapted(account.code)
-            self._evm.insert_account_info(address, pyrevm.AccountInfo(nonce=account.nonce, code=code or None))
+            self._evm.insert_account_info(address, self._account(account.nonce, account.code))
             if account.balance:
                 self._evm.set_balance(address, account.balance)
             for slot, word in account.storage.items():
@@ -102,7 +106,9 @@ class RevmDriver(Driver):
     def code(self, address: str) -> bytes:
         """Deployed code, empty if there is none."""
         found = self._evm.get_code(address)
-        return self._original.get(found, bytes(found)) if found is not None else b""
+        if found is None:
+            return b""
+        return self._original.get(bytes(self._evm.basic(address).code_hash), bytes(found))
 
     def close(self) -> None:
         """There is nothing to free."""
@@ -170,8 +176,19 @@ class RevmDriver(Driver):
     def _set_code(self, address: str, code: bytes) -> None:
         # Asking for the balance loads the account, so that its loaded form is changed and the one beneath stays.
         wei, nonce = self.balance(address), self._evm.basic(address).nonce
-        self._evm.insert_account_info(address, pyrevm.AccountInfo(nonce=nonce, code=self._adapted(code) or None))
+        self._evm.insert_account_info(address, self._account(nonce, code))
         self._evm.set_balance(address, wei)
+
+    def _account(self, nonce: int, code: bytes) -> Any:
+        """An account that has no ether."""
+        if not code:
+            return pyrevm.AccountInfo(nonce=nonce)
+        adapted = self._adapted(code)
+        # A contract that created nothing has the nonce 1, as one that was deployed a moment ago.
+        analysed = _deployed(adapted) if nonce == 1 else None
+        info = analysed if analysed is not None else pyrevm.AccountInfo(nonce=nonce, code=adapted)
+        self._original[bytes(info.code_hash or b"")] = code
+        return info
 
     def _adapted(self, code: bytes) -> bytes:
         """Code in which BASEFEE is PREVRANDAO, by which the base fee is told: pyrevm makes every base fee zero."""
@@ -183,7 +200,6 @@ class RevmDriver(Driver):
         changed = bytearray(code)
         for at in places:
             changed[at] = PREVRANDAO
-        self._original[bytes(changed)] = code
         return bytes(changed)
 
     def _failed(self, text: str) -> Outcome:
@@ -194,6 +210,22 @@ class RevmDriver(Driver):
         if match is not None:
             return Outcome(False, b"", int(match[2]), tuple, self.codecs, match[1])
         return Outcome(False, b"", 0, tuple, self.codecs, text)
+
+
+@lru_cache(maxsize=256)
+def _deployed(code: bytes) -> Any:
+    """The account of a contract that was deployed with this code, None if it cannot be deployed.
+
+    Deployed code carries the analysis of its jumps; code that is put there is analysed in every call, which takes
+    longer than most calls.
+    """
+    evm = pyrevm.EVM(env=pyrevm.Env(cfg=pyrevm.CfgEnv(limit_contract_code_size=len(code))), spec_id="CANCUN")
+    try:
+        created = evm.deploy(DEPLOYER, bytes.fromhex(RETURN_REST.format(len(code))) + code, gas=BLOCK_GAS)
+    except RuntimeError:
+        return None
+    info = evm.basic(created)
+    return info if info.nonce == 1 and info.balance == 0 else None
 
 
 def _opcodes(code: bytes) -> Iterator[tuple[int, int]]:

@@ -7,6 +7,7 @@ an account borrows on collateral that then falls. Each scene still chooses freel
 from __future__ import annotations
 
 from plimsoll.fuzz.outages import Outages
+from plimsoll.fuzz.search import Lack, lacking, largest
 from plimsoll.model.engine.actions import Action, apply
 from plimsoll.model.engine.books import load_pool
 from plimsoll.model.engine.draft import Draft
@@ -215,15 +216,14 @@ class Scenes(Outages):
     def _take_all(self, account: int, more: int = 0) -> None:
         """Withdraws the most that margin and limits allow, and so much more."""
         owner, token = owner_of(account), self.state.pool_terms[pool_of(account)].token
-        low, high = 0, 1 << 60
-        while high - low > 1:
-            middle = (low + high) // 2
-            action = Action("withdraw", owner, (account, token, middle, owner))
-            if apply(self.state, action, self.time, self._base_fee).refusal is None:
-                low = middle
-            else:
-                high = middle
-        self.take("withdraw", owner, account, token, max(low + more, 1), owner, wait=0)
+
+        def lack(amount: int) -> Lack | None:
+            action = Action("withdraw", owner, (account, token, amount, owner))
+            refusal = apply(self.state, action, self.time, self._base_fee).refusal
+            return None if refusal is None else lacking(refusal.name, refusal.values)
+
+        most = largest(1 << 60, lack)
+        self.take("withdraw", owner, account, token, max(most + more, 1), owner, wait=0)
 
     def edge(self) -> None:
         """The largest first position that margin lets in, or one that is too large by less than the keeper floor."""
@@ -236,34 +236,34 @@ class Scenes(Outages):
         self._refresh(1)
         self._bring(account, c.pick((20, 200, 5_000)) * WAD)
         terms, risk = self.state.market_terms[market], self.state.pool_terms[market >> 8].risk
-        low, high = 0, terms.limits.max_position
-        while high - low > 1:
-            middle = (low + high) // 2
-            low, high = (middle, high) if self._fills(account, market, middle) else (low, middle)
+        most = largest(terms.limits.max_position, lambda size: self._unfilled(account, market, size))
         beyond = risk.keeper_floor * PPM // terms.margin.im_base_ppm * WAD // self._price(market)
-        self._order(account, market, low + beyond * c.pick((0, 1, 2, 3)) // 4)
+        self._order(account, market, most + beyond * c.pick((0, 1, 2, 3)) // 4)
         if c.below(2):
             # At the very time of the price that the fill was checked at.
             self._move(terms.margin.asset, -c.pick((20, 40, 80)), 0)
             keeper = c.pick(self.cast.keepers)
             self.take("liquidate", keeper, (account,), self._keeper_account(market >> 8), wait=0)
 
-    def _fills(self, account: int, market: int, size: int) -> bool:
-        """Whether an order of that size would be filled at the present price; its answer is the model's."""
+    def _unfilled(self, account: int, market: int, size: int) -> Lack | None:
+        """What an order of that size lacks to be filled at the present price, by the model; None if it would be, or if
+        it is too small."""
         owner, rules = owner_of(account), self.state.rules[market]
         feed = self.state.assets[self.state.market_terms[market].margin.asset].feed
         args = (account, market, size, 2**256 - 1, self.time + MINUTES_5, rules.min_keeper_fee, False, 0)
         placed = apply(self.state, Action("place_order", owner, args), self.time, self._base_fee)
         last = self.state.feeds[feed]
         if placed.refusal is not None or not last.latest:
-            return False
+            return "", 0
         then = self.time + rules.settlement_delay
         push = Action("push_round", owner, (feed, last.rounds[last.latest].answer, then))
         order = placed.state.queues[account, market].orders[0][0]
         execute = Action("execute_orders", owner, (((order, None),), account))
         filled = apply(apply(placed.state, push, then).state, execute, then)
         result, reason = filled.value[0]
-        return result.name == "FILLED" or (reason is not None and reason[0] == "BelowMinNotional")
+        if reason is None:
+            return None if result.name == "FILLED" else (result.name, 0)
+        return None if reason[0] == "BelowMinNotional" else lacking(*reason)
 
     def drain(self) -> None:
         """Accounts borrow what there is on much collateral; whales win what is left, and everybody takes his money."""

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from plimsoll.keeper.mirror import Order
+from plimsoll.keeper.book.records import Order
 
 __all__ = [
     "Accrue",
     "Action",
     "BuyCollateral",
+    "Claim",
     "Deleverage",
     "EndSales",
     "ExecuteOrders",
     "Key",
     "Liquidate",
     "OrderItem",
+    "PushPrices",
     "Strike",
     "Wait",
 ]
@@ -144,6 +146,46 @@ class Accrue:
 
 
 @dataclass(frozen=True, slots=True)
+class PushPrices:
+    """Brings signed prices on chain, and liquidates accounts of one pool at them in the same transaction.
+
+    :param updates: as the price service gave them.
+    :param accounts: the largest shortfall first; empty for an update alone.
+    :param name: key of an update alone.
+    """
+
+    pool: int
+    updates: tuple[bytes, ...]
+    accounts: tuple[bytes, ...]
+    name: Key = ()
+
+    @property
+    def keys(self) -> Iterable[Key]:
+        """Of each account, or of the update."""
+        return [("account", account) for account in self.accounts] or [self.name]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Takes what a pool owes to an owner: a claim in the ledger, or what a redemption of LP shares paid.
+
+    :param token: address of the token of a claim; of the share token for a redemption.
+    :param amount: native units of the token, shares for a redemption.
+    :param controller: whose redemption it is, empty for a claim of the keeper.
+    """
+
+    pool: int
+    token: str
+    amount: int
+    controller: str = ""
+
+    @property
+    def keys(self) -> Iterable[Key]:
+        """Of the claim."""
+        return [("claim", self.pool, self.token, self.controller)]
+
+
+@dataclass(frozen=True, slots=True)
 class Wait:
     """The decision to do nothing about something yet, and why."""
 
@@ -156,4 +198,4 @@ class Wait:
         return ()
 
 
-Action = ExecuteOrders | Liquidate | EndSales | BuyCollateral | Deleverage | Strike | Accrue | Wait
+Action = ExecuteOrders | Liquidate | EndSales | BuyCollateral | Deleverage | Strike | Accrue | PushPrices | Claim | Wait

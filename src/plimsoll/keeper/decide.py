@@ -23,12 +23,30 @@ from plimsoll.keeper.actions import (
     Strike,
     Wait,
 )
-from plimsoll.keeper.mirror import Order, OrderRules, pool_of
+from plimsoll.keeper.book.records import Order, OrderRules, pool_of
 from plimsoll.keeper.options import Limits
 from plimsoll.model import liquidation
 from plimsoll.units import PPM, mul_div_down, mul_div_up
 
-__all__ = ["Health", "MarketState", "Offer", "PoolState", "Quote", "QuoteStatus", "Sale", "Snapshot", "due", "plan"]
+__all__ = [
+    "Health",
+    "MarketState",
+    "Offer",
+    "PoolState",
+    "Quote",
+    "QuoteStatus",
+    "Sale",
+    "Snapshot",
+    "accruals",
+    "deleveraging",
+    "due",
+    "is_dust",
+    "liquidations",
+    "orders",
+    "recoveries",
+    "sales",
+    "strikes",
+]
 
 T = TypeVar("T")
 
@@ -146,18 +164,6 @@ class Snapshot:
     poisoned: frozenset[bytes] = frozenset()
 
 
-def plan(snapshot: Snapshot, limits: Limits) -> list[Action]:
-    """What to do, in this order: liquidations, deleveraging, orders, collateral, LP epochs, accrual."""
-    return [
-        *_liquidations(snapshot, limits),
-        *_deleveraging(snapshot),
-        *_orders(snapshot, limits),
-        *_sales(snapshot, limits),
-        *_strikes(snapshot),
-        *_accruals(snapshot, limits),
-    ]
-
-
 def due(queues: Iterable[Iterable[Order]], time: int) -> list[Order]:
     """The orders whose price may be published: those of each queue up to the first that is not due."""
     found: list[Order] = []
@@ -172,9 +178,10 @@ def due(queues: Iterable[Iterable[Order]], time: int) -> list[Order]:
 # ── liquidation ────────────────────────────────────────────────────────────
 
 
-def _liquidations(snapshot: Snapshot, limits: Limits) -> Iterable[Action]:
+def liquidations(snapshot: Snapshot, limits: Limits) -> Iterable[Action]:
+    """Accounts below the line, the largest shortfall first, in batches by gas."""
     below: dict[int, list[Health]] = {}
-    dust = {sale.account for sale in snapshot.sales if _is_dust(sale)}
+    dust = {sale.account for sale in snapshot.sales if is_dust(sale)}
     for health in snapshot.health:
         key = ("account", health.account)
         if health.unreadable:
@@ -195,6 +202,10 @@ def _liquidations(snapshot: Snapshot, limits: Limits) -> Iterable[Action]:
         gas = [limits.account_gas + health.positions * limits.position_gas for health in found]
         for batch in _by_gas(found, gas, limits.batch_gas):
             yield Liquidate(pool, tuple(health.account for health in batch))
+
+
+def recoveries(snapshot: Snapshot, limits: Limits) -> Iterable[Action]:
+    """Sales to be ended because their account has recovered."""
     recovered: dict[int, list[bytes]] = {}
     for sale in snapshot.sales:
         if sale.equity_initial >= 0 and ("account", sale.account) not in snapshot.busy:
@@ -204,7 +215,8 @@ def _liquidations(snapshot: Snapshot, limits: Limits) -> Iterable[Action]:
             yield EndSales(pool, tuple(part))
 
 
-def _deleveraging(snapshot: Snapshot) -> Iterable[Action]:
+def deleveraging(snapshot: Snapshot) -> Iterable[Action]:
+    """Markets whose net open loss exceeds the trigger of their pool."""
     pools = {state.pool: state for state in snapshot.pools}
     for market in snapshot.markets:
         state = pools.get(market.market >> 8)
@@ -218,7 +230,8 @@ def _deleveraging(snapshot: Snapshot) -> Iterable[Action]:
 # ── orders ─────────────────────────────────────────────────────────────────
 
 
-def _orders(snapshot: Snapshot, limits: Limits) -> Iterable[Action]:
+def orders(snapshot: Snapshot, limits: Limits) -> Iterable[Action]:
+    """Orders whose price is published, to be filled or cleared, in the order of each queue."""
     ready: list[OrderItem] = []
     for queue in snapshot.queues:
         for order in queue:
@@ -275,14 +288,15 @@ def _order(order: Order, snapshot: Snapshot, limits: Limits) -> OrderItem | Wait
 # ── collateral on sale ─────────────────────────────────────────────────────
 
 
-def _sales(snapshot: Snapshot, limits: Limits) -> Iterable[Action]:
+def sales(snapshot: Snapshot, limits: Limits) -> Iterable[Action]:
+    """Purchases of collateral on sale that pay."""
     funds = dict(snapshot.funds)
     for sale in sorted(snapshot.sales, key=lambda one: one.equity_initial):
         key = ("sale", sale.account)
         pool = pool_of(sale.account)
         if sale.equity_initial >= 0 or key in snapshot.busy or ("account", sale.account) in snapshot.busy:
             continue
-        if _is_dust(sale):
+        if is_dust(sale):
             continue
         discount = liquidation.discount(snapshot.time - sale.start, sale.sale_seconds, sale.discount_max_ppm)
         if discount < limits.min_discount_ppm:
@@ -306,7 +320,7 @@ def _pays(bid: BuyCollateral, cheapest: bool, limits: Limits) -> bool:
     return bid.profit >= limits.min_profit or (cheapest and bid.ends and bid.profit + bid.gas >= limits.min_profit)
 
 
-def _is_dust(sale: Sale) -> bool:
+def is_dust(sale: Sale) -> bool:
     """Whether all collateral of the account is worth too little for a sale."""
     if not all(offer.price for offer in sale.offers):
         return False
@@ -346,13 +360,15 @@ def _bid(sale: Sale, offer: Offer, discount: int, funds: int, limits: Limits) ->
 # ── the rest ───────────────────────────────────────────────────────────────
 
 
-def _strikes(snapshot: Snapshot) -> Iterable[Action]:
+def strikes(snapshot: Snapshot) -> Iterable[Action]:
+    """LP epochs that are due."""
     for state in snapshot.pools:
         if state.can_strike and ("strike", state.pool) not in snapshot.busy:
             yield Strike(state.pool)
 
 
-def _accruals(snapshot: Snapshot, limits: Limits) -> Iterable[Action]:
+def accruals(snapshot: Snapshot, limits: Limits) -> Iterable[Action]:
+    """Markets with open positions that nobody has accrued for long."""
     for market in snapshot.markets:
         overdue = limits.accrue_every and snapshot.time - market.accrued >= limits.accrue_every
         if overdue and market.open and ("accrue", market.market) not in snapshot.busy:

@@ -23,6 +23,8 @@ class Limits:
     :param purchase_gas: gas that a purchase is reckoned to cost.
     :param accrue_every: longest time without accrual of a market with open interest; 0 leaves it to others.
     :param clear_unpaid: also clears expired orders whose fee returns to the trader.
+    :param push_gas: gas set aside for one signed price.
+    :param min_claim: least worth of a claim that is taken, WAD.
     """
 
     batch_gas: int = 12_000_000
@@ -34,6 +36,8 @@ class Limits:
     purchase_gas: int = 300_000
     accrue_every: int = 3_600
     clear_unpaid: bool = True
+    push_gas: int = 150_000
+    min_claim: int = WAD
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,8 @@ class Options:
     :param page: accounts per call of `Lens.healthBatch`; halved by itself when a node gives too little gas for it.
     :param max_reverts: so many reverted transactions in a row, lost races aside, stop the keeper.
     :param patience: blocks after which a transaction that is not mined is given up.
+    :param push_after: seconds after which signed prices of open markets are brought on chain alone; 0: never.
+    :param claim_for: LPs who made the keeper an operator of their shares, whose paid redemptions it takes for them.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -59,3 +65,5 @@ class Options:
     page: int = 100
     max_reverts: int = 5
     patience: int = 50
+    push_after: int = 0
+    claim_for: tuple[str, ...] = ()

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 from plimsoll.chain.receipt import Receipt
 from plimsoll.keeper.actions import Accrue, Action, BuyCollateral, ExecuteOrders
+from plimsoll.keeper.log import money
 
-__all__ = ["LIQUIDATION_RESULTS", "ORDER_RESULTS", "TickReport", "count"]
+__all__ = ["LIQUIDATION_RESULTS", "ORDER_RESULTS", "TickReport", "count", "summary"]
 
 LIQUIDATION_RESULTS = (
     "Healthy",
@@ -94,8 +95,8 @@ class TickReport:
         return total
 
 
-def count(report: TickReport, action: Action, receipt: Receipt, keeper_accounts: frozenset[bytes]) -> None:
-    """Adds what a mined transaction did."""
+def count(report: TickReport, action: Action | None, receipt: Receipt, keeper_accounts: frozenset[bytes]) -> None:
+    """Adds what a mined transaction did; without its action, what only that tells (fees of orders) stays out."""
     report.gas_used += receipt.gas_used
     report.gas_cost += receipt.gas_used * receipt.effective_gas_price
     if not receipt.succeeded:
@@ -141,3 +142,14 @@ def _count_without_close(report: TickReport, receipt: Receipt, closed: set[bytes
             report.liquidated["SaleStarted"] += 1
         elif event.name == "BadDebt":
             report.liquidated["BadDebt"] += 1
+
+
+def summary(report: TickReport) -> str:
+    """What was done, in one line."""
+    liquidated = ", ".join(f"{number} {name}" for name, number in sorted(report.liquidated.items())) or "none"
+    return (
+        f"orders: {report.executed} filled, {report.cancelled} cancelled, {report.expired} expired; "
+        f"liquidations: {liquidated}; {report.sales} purchases, {report.deleveraged} deleveragings, "
+        f"{report.struck} strikes, {report.accrued} accruals; earned ${money(report.rewards + report.sale_profit)}, "
+        f"{report.gas_used} gas, {report.reverts} reverts"
+    )

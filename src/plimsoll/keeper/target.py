@@ -4,37 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-from plimsoll.chain.abi import Abi, EventAbi
+from plimsoll.chain.abi import Abi
 from plimsoll.chain.contract import Contract
 from plimsoll.chain.receipt import ErrorRegistry, EventRegistry
 from plimsoll.chain.rpc import Rpc
 from plimsoll.deploy.deployment import Deployment
-from plimsoll.keeper.errors import ConfigurationError, HeadMovedError, UnsafeStateError
-from plimsoll.keeper.mirror import EVENTS
+from plimsoll.keeper.errors import ConfigurationError, UnsafeStateError
 
-__all__ = ["Header", "Target"]
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """What is needed of a block: `time` in seconds, and the usual `gas_price` in wei when it was read as the head."""
-
-    number: int
-    hash: str
-    time: int
-    gas_price: int = 0
-
-    @classmethod
-    def of(cls, raw: Mapping[str, Any] | None, gas_price: int = 0) -> Header:
-        """From the node's JSON.
-
-        :raises HeadMovedError: the node has no such block any more.
-        """
-        if raw is None:
-            raise HeadMovedError("the node lost the block that was asked for")
-        return cls(int(raw["number"], 16), raw["hash"], int(raw["timestamp"], 16), gas_price)
+__all__ = ["Target"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +28,11 @@ class Target:
     order_book: Contract
     hub: Contract
     lens: Contract
+    relay: Contract
     share_abi: Abi
     token_abi: Abi
     names: Mapping[int, str]
     """Names of markets and pools by number, where the deployment has them."""
-    topics: tuple[str, ...]
     _others: dict[str, Contract] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -91,10 +69,10 @@ class Target:
             order_book=book,
             hub=contract(deployment.hub),
             lens=contract(deployment.lens),
+            relay=contract(deployment.relay),
             share_abi=artifacts.artifact("LiquidityPool").abi,
             token_abi=artifacts.artifact("MockToken").abi,
             names=names,
-            topics=_topics(house.abi, book.abi),
         )
 
     @property
@@ -164,14 +142,3 @@ class Target:
 
     def _contracts(self) -> tuple[Contract, ...]:
         return self.clearinghouse, self.order_book, self.hub, self.lens
-
-
-def _topics(*abis: Abi) -> tuple[str, ...]:
-    found = {
-        item["name"]: "0x" + EventAbi.of(item).selector.hex()
-        for abi in abis
-        for item in abi
-        if item["type"] == "event" and item["name"] in EVENTS
-    }
-    assert found.keys() == set(EVENTS), f"events {set(EVENTS) - found.keys()} are not in the contracts' ABIs"
-    return tuple(found[name] for name in EVENTS)

@@ -147,9 +147,12 @@ def refused(action: Action) -> int:
     return -1
 
 
+REFUSED = tuple(int(refused(action)) for action in Action)
+
+
 def tolerates(action: Action, flags: int) -> bool:
     """Whether an action may go ahead with a price that carries `flags`, under the conditions of `PriceMatrix`."""
-    return flags & refused(action) == 0
+    return flags & REFUSED[action] == 0
 
 
 def chainlink_to_wad(answer: int, decimals: int, least: int, largest: int) -> int:

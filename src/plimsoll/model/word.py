@@ -67,6 +67,26 @@ def checksum(value: int) -> str:
     return str(to_checksum_address(f"0x{value:040x}"))
 
 
+_RANGES: dict[type[Any], list[tuple[Place, int, int, int]]] = {}
+
+
+def _ranges(kind: type[Any]) -> list[tuple[Place, int, int, int]]:
+    """The fields of a record, with the numbers that are kept as they are (least, largest; none where there is a unit)
+    and the mask of their bits."""
+    found = _RANGES[kind] = []
+    for place in layout(kind):
+        low, high = (0, -1) if place.address or place.scale != 1 else _range(place)
+        found.append((place, low, high, (1 << place.bits) - 1))
+    return found
+
+
+def _range(place: Place) -> tuple[int, int]:
+    """Least and largest number of units."""
+    low = -(1 << place.bits - 1) if place.signed else 0
+    high = (1 << place.bits - place.signed) - 1
+    return low, high if place.most is None else min(high, place.most)
+
+
 class Word:
     """A record of one word."""
 
@@ -77,9 +97,11 @@ class Word:
 
         :raises WordError: a field is out of range, or no multiple of its unit.
         """
-        word = 0
-        for place in layout(type(self)):
-            word |= _raw(type(self).__name__, place, getattr(self, place.name)) << place.shift
+        word, kind = 0, type(self)
+        for place, low, high, mask in _RANGES.get(kind) or _ranges(kind):
+            value = getattr(self, place.name)
+            raw = value & mask if type(value) is int and low <= value <= high else _raw(kind.__name__, place, value)
+            word |= raw << place.shift
         return word
 
     @classmethod
@@ -105,10 +127,7 @@ def _raw(record: str, place: Place, value: Any) -> int:
     units, rest = divmod(value, place.scale)
     if rest:
         raise WordError(f"{name} = {value} is no multiple of {place.scale}; round it to one")
-    low = -(1 << place.bits - 1) if place.signed else 0
-    high = (1 << place.bits - place.signed) - 1
-    if place.most is not None:
-        high = min(high, place.most)
+    low, high = _range(place)
     if not low <= units <= high:
         raise WordError(f"{name} = {value} is out of range; it takes {low * place.scale} to {high * place.scale}")
     return units & (1 << place.bits) - 1

@@ -80,6 +80,13 @@ def draw(report: ReplayReport) -> list[Picture]:
             "The number in front is the median, the one in brackets the count.",
             gas_per_action,
         ),
+        (
+            "keeper_latency",
+            "Latency of the keeper",
+            "From the keeper's first look at the block with the price to the hand-over of the transaction, for each "
+            "account that it sent to be liquidated, by the clock of the machine that ran the replay.",
+            keeper_latency,
+        ),
     )
     return [Picture(name, title, caption, png_of(plot(report))) for name, title, caption, plot in drawings]
 
@@ -248,6 +255,25 @@ def gas_per_action(report: ReplayReport) -> Figure:
     axis.set_xlabel("gas (thousands)")
     axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axis.grid(visible=False, axis="y")
+    return figure
+
+
+def keeper_latency(report: ReplayReport) -> Figure:
+    figure, axes = grid(1, 1, 3.2)
+    axis = axes[0][0]
+    if not report.keeper_seconds:
+        nothing(axis, "nobody was sent to be liquidated")
+        return figure
+    ranked = sorted(report.keeper_seconds)
+    shares = [100 * (at + 1) / len(ranked) for at in range(len(ranked))]
+    axis.step([seconds * 1_000 for seconds in ranked], shares, where="post", color=BLUE, linewidth=1.6)
+    axis.set_xscale("log")
+    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.xaxis.set_minor_formatter(NullFormatter())
+    axis.set_ylim(0, 102)
+    axis.set_xlabel("milliseconds")
+    axis.set_ylabel("% of accounts")
     return figure
 
 

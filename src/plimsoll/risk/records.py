@@ -164,7 +164,11 @@ class WindDown:
 
 @dataclass(frozen=True, slots=True)
 class ReplayReport:
-    """A whole replay. `seconds` is how long it took; no quantity of the chain is a float."""
+    """A whole replay. `seconds` is how long it took; no quantity of the chain is a float.
+
+    `keeper_seconds`, one for each account that the keeper sent to be liquidated: from its first look at the block with
+    the price to the hand-over of the transaction, by this machine's clock.
+    """
 
     seed: int
     threshold_bps: int | None
@@ -190,3 +194,4 @@ class ReplayReport:
     pool_samples: tuple[PoolSample, ...]
     health_samples: tuple[HealthSample, ...]
     seconds: float
+    keeper_seconds: tuple[float, ...] = ()

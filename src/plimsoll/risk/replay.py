@@ -16,7 +16,9 @@ from plimsoll.chain.anvil import Anvil
 from plimsoll.deploy.deploy import deploy
 from plimsoll.deploy.deployment import Deployment, deployed_contracts
 from plimsoll.deploy.parameters import Parameters
-from plimsoll.keeper.keeper import Keeper
+from plimsoll.keeper.operations.keystore import Identity
+from plimsoll.keeper.operations.load import load_config
+from plimsoll.keeper.service.stepped import SteppedKeeper
 from plimsoll.risk import agents
 from plimsoll.risk.agents import Act, Habit, Move, Provider, Trader, View
 from plimsoll.risk.paths import Tick, Walk, walk
@@ -51,6 +53,10 @@ SETTLED = 3_000
 SAMPLES = 500
 WALLET = 10
 """Owners have this many times their deposit, for margin they may add."""
+KEEPER_ACCOUNT = 5
+"""Which of the node's accounts keeps."""
+KEPT_STATES = 64
+"""The keeper reads blocks by their hash, also some that are not the latest any more."""
 KEEPER_FUNDS = 5_000_000 * WAD
 
 
@@ -73,21 +79,42 @@ def replay(
     artifacts = deployed_contracts()
     epoch = max(p.liquidity.epoch_length.value + p.liquidity.lp_delay.value for p in parameters.pools.values())
     genesis = path[0].time - epoch - DEPLOYMENT_SECONDS - SETTLED
-    with Anvil(timestamp=genesis, block_interval=1, extra=("--order", "fifo")) as anvil:
+    with Anvil(timestamp=genesis, block_interval=1, keep_states=KEPT_STATES, extra=("--order", "fifo")) as anvil:
         progress("deploying", 0, 1)
         deployment = deploy(anvil.sender(0), parameters, artifacts=artifacts)
-        run = Replay(anvil, deployment, settings, path, progress)
-        run.prepare()
-        run.live()
-        leaving = run.leave()
-        return run.report(series, leaving, time.monotonic() - started)
+        with _keeper(anvil, deployment) as keeper:
+            run = Replay(anvil, deployment, settings, path, progress, keeper)
+            run.prepare()
+            run.live()
+            leaving = run.leave()
+            return run.report(series, leaving, time.monotonic() - started)
+
+
+def _keeper(anvil: Anvil, deployment: Deployment) -> SteppedKeeper:
+    """The keeper as operators run it, its database in memory. It is for the pools: what they lose it may cost."""
+    choices = {
+        "node.providers": str(anvil.ipc_path),
+        "objective": "solvency",
+        "sending.solvency_budget": "1000",
+        "sending.tip": "0",
+        "sending.max_in_flight": "64",
+        "audit.every": "100",
+    }
+    config = load_config(None, overrides=choices)
+    return SteppedKeeper(config, deployment, Identity(anvil.accounts[KEEPER_ACCOUNT], unlocked=True))
 
 
 class Replay:
     """One replay on a deployed system."""
 
     def __init__(
-        self, anvil: Anvil, deployment: Deployment, settings: Settings, path: Walk, progress: Progress
+        self,
+        anvil: Anvil,
+        deployment: Deployment,
+        settings: Settings,
+        path: Walk,
+        progress: Progress,
+        keeper: SteppedKeeper,
     ) -> None:
         self.deployment = deployment
         self.parameters: Parameters = deployment.parameters
@@ -97,8 +124,8 @@ class Replay:
         self.steps = len(path)
         self.stage = Stage(anvil, deployment)
         self.stage.roomy(True)
-        keeper_address = anvil.accounts[5]
-        self.keeper = Keeper(anvil.rpc, deployment, anvil.sender(5))
+        keeper_address = anvil.accounts[KEEPER_ACCOUNT]
+        self.keeper = keeper
         crowd = agents.traders(deployment, path[0].prices, settings.accounts, settings.seed, self.steps)
         providers = [
             Provider(
@@ -335,7 +362,13 @@ class Replay:
             pool_samples=tuple(self.pool_samples),
             health_samples=tuple(self.health_samples),
             seconds=seconds,
+            keeper_seconds=self._keeper_seconds(),
         )
+
+    def _keeper_seconds(self) -> tuple[float, ...]:
+        """For each account that the keeper sent to be liquidated, how long that took it."""
+        handed_over = self.keeper.parts.passes.dispatcher.handed_over
+        return tuple(seconds for job, many, seconds in handed_over if job == "liquidation" for _ in range(many))
 
     def _pool_results(self) -> Sequence[PoolResult]:
         last = {sample.pool: sample for sample in self.pool_samples}

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -145,6 +145,7 @@ def to_summary(report: ReplayReport) -> dict[str, object]:
         },
         "keeper_gas": report.keeper_gas,
         "max_blocks_unhealthy": report.max_blocks_unhealthy,
+        "keeper_latency_ms": latency(report.keeper_seconds),
         "invariants": {record.id: record.ok for record in report.invariants},
         "worst_slack": {
             record.id: {"slack": str(record.worst_slack), "unit": record.unit, "at_step": record.at_step}
@@ -157,6 +158,16 @@ def to_summary(report: ReplayReport) -> dict[str, object]:
         },
         "seconds": round(report.seconds, 1),
     }
+
+
+def latency(seconds: Sequence[float]) -> dict[str, float | int]:
+    """Distribution of the keeper's latency, milliseconds to a tenth; only the count when there is none."""
+    ranked = sorted(seconds)
+    found: dict[str, float | int] = {"count": len(ranked)}
+    if ranked:
+        for name, percent in (("p50", 50), ("p90", 90), ("p99", 99), ("max", 100)):
+            found[name] = round(ranked[percent * (len(ranked) - 1) // 100] * 1_000, 1)
+    return found
 
 
 def start_end(start: int, end: int, text: Callable[[int], str]) -> dict[str, str]:

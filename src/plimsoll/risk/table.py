@@ -23,6 +23,7 @@ EVENTS = (
     "sales",
     "ADL",
     "blocks",
+    "keeper, ms (p50 / p99 / max)",
     "invariants",
     "dust, stuck",
 )
@@ -61,6 +62,7 @@ def events_row(name: str, summary: Mapping[str, Any]) -> Sequence[str]:
         f"{summary['collateral_sales']:,}",
         f"{summary['deleveragings']:,}",
         str(summary["max_blocks_unhealthy"]),
+        _latency(summary["keeper_latency_ms"]),
         f"{held} of {len(summary['invariants'])}",
         f"{leaving['residue_wei']}, {leaving['stuck']}",
     )
@@ -76,6 +78,10 @@ def money_row(name: str, summary: Mapping[str, Any]) -> Sequence[str]:
         _dollars(summary["traders_pnl"]),
         _dollars(summary["keeper_reward"]),
     )
+
+
+def _latency(known: Mapping[str, Any]) -> str:
+    return " / ".join(f"{known[name]:,.0f}" for name in ("p50", "p99", "max")) if known["count"] else "–"
 
 
 def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -35,6 +35,7 @@ from plimsoll.units import NANO
 __all__ = ["accrue", "deposit", "release_fee", "reserve_fee", "transfer", "with_pending_orders", "withdraw"]
 
 MAX_PENDING = 8
+NO_INCREASE = int(Pause.INCREASE)
 
 
 def deposit(d: Draft, caller: int, account: int, token: int, amount: int) -> None:
@@ -168,7 +169,7 @@ def reserve_fee(d: Draft, account: int, market: int, caller: int, fee: int, redu
         require(equity >= fee + floor, "InsufficientMargin", equity, fee + floor)
         a = add_cash(a, p, -fee)
     else:
-        require(not p.terms.risk.pause_flags & Pause.INCREASE, "IncreasePaused", pool)
+        require(not p.terms.risk.pause_flags & NO_INCREASE, "IncreasePaused", pool)
         a = add_cash(a, p, -fee)
         if a.raw_cash < 0:
             borrowable(p)

@@ -110,16 +110,19 @@ def apply(state: State, action: Action, time: int | None = None, base_fee: int |
     :param time: of the block, seconds, not before the state's; None: the same.
     :param base_fee: of the block, wei per gas; None: the same.
     """
+    d = _later(state, time, base_fee)
+    try:
+        value = ACTIONS[action.name](d, action.caller, *action.args)
+    except Refusal as refused:
+        return Result(_later(state, time, base_fee).release(), None, refused)
+    return Result(d.release(), value)
+
+
+def _later(state: State, time: int | None, base_fee: int | None) -> Draft:
+    """A draft of the state in another block."""
     d = Draft(state)
     if time is not None:
         d.time = time
     if base_fee is not None:
         d.base_fee = base_fee
-    before = d.mark()
-    try:
-        value = ACTIONS[action.name](d, action.caller, *action.args)
-        refusal = None
-    except Refusal as refused:
-        d.restore(before)
-        value, refusal = None, refused
-    return Result(d.freeze(), value, refusal)
+    return d

@@ -52,6 +52,9 @@ __all__ = [
     "take_ownership",
 ]
 
+LISTED = int(MarketFlags.LISTED)
+REDUCE_ONLY = int(MarketFlags.REDUCE_ONLY)
+SETTLED = int(MarketFlags.SETTLED)
 SETTLE_AFTER = 86_400
 SETTLE_BAND_PPM = 200_000
 
@@ -163,7 +166,7 @@ def list_market(d: Draft, caller: int, pool: int, q: MarketParams, expected_pric
     settlement = dataclasses.replace(terms.settlement, market_count=count + 1)
     d.put("pool_terms", pool, dataclasses.replace(terms, settlement=settlement))
     d.put("markets", market, Market(time=d.time, price=price))
-    d.put("market_terms", market, market_terms(q, MarketFlags.LISTED))
+    d.put("market_terms", market, market_terms(q, LISTED))
     _check_pool(d, pool)
     commit(d)
     return market
@@ -253,7 +256,7 @@ def set_reduce_only(d: Draft, caller: int, market: int, reduce_only: bool) -> No
     _guardian(d, caller)
     require(caller == d.owner or reduce_only, "GuardianMayOnlyReduce")
     flags = _listed(d, market).margin.flags
-    _set_flags(d, market, flags | MarketFlags.REDUCE_ONLY if reduce_only else flags & ~MarketFlags.REDUCE_ONLY)
+    _set_flags(d, market, flags | REDUCE_ONLY if reduce_only else flags & ~REDUCE_ONLY)
     commit(d)
 
 
@@ -291,7 +294,7 @@ def settle_market(d: Draft, caller: int, market: int, price: int) -> None:
     ema = reprice(d, p, m)[1].ema
     gap = checked(abs(price - ema) * PPM)
     require(gap <= ema * SETTLE_BAND_PPM, "SettlementPriceBand", price, ema, SETTLE_BAND_PPM)
-    _set_flags(d, market, m.terms.margin.flags | MarketFlags.SETTLED | MarketFlags.REDUCE_ONLY)
+    _set_flags(d, market, m.terms.margin.flags | SETTLED | REDUCE_ONLY)
     m.price = price
     mark(p, m)
     save_market(d, m)

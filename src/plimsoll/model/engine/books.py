@@ -38,6 +38,7 @@ __all__ = [
 ]
 
 INVALID = int(PriceFlags.INVALID)
+SETTLED = int(MarketFlags.SETTLED)
 
 
 class PoolBook:
@@ -127,7 +128,7 @@ class MarketBook:
     @property
     def settled(self) -> bool:
         """Whether its price is final."""
-        return bool(self.terms.margin.flags & MarketFlags.SETTLED)
+        return bool(self.terms.margin.flags & SETTLED)
 
     @property
     def skew(self) -> int:

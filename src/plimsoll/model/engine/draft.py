@@ -69,6 +69,7 @@ class Draft:
     """
 
     if TYPE_CHECKING:
+        _own: set[str]
         prices: dict[int, tuple[Spot, Trend]]
         pool_books: dict[int, PoolBook]
         market_books: dict[int, MarketBook]
@@ -77,20 +78,26 @@ class Draft:
         def __setattr__(self, name: str, value: Any) -> None: ...
 
     def __init__(self, state: State) -> None:
-        self.__dict__.update(state.__dict__)
-        self._own: set[str] = set()
-        self.begin()
+        fields = state.__dict__.copy()
+        fields["_own"] = set()
+        fields["prices"], fields["pool_books"], fields["market_books"] = {}, {}, {}
+        self.__dict__ = fields
 
     def own(self, table: str) -> Any:
         """The table, writable: copied when this draft shares it still."""
-        if table not in self._own:
-            self._own.add(table)
-            self.__dict__[table] = dict(self.__dict__[table])
-        return self.__dict__[table]
+        fields = self.__dict__
+        if table not in fields["_own"]:
+            fields["_own"].add(table)
+            fields[table] = fields[table].copy()
+        return fields[table]
 
     def put(self, table: str, key: Any, value: Any) -> None:
         """Writes one entry of a table."""
-        self.own(table)[key] = value
+        fields = self.__dict__
+        if table in fields["_own"]:
+            fields[table][key] = value
+        else:
+            self.own(table)[key] = value
 
     def drop(self, table: str, key: Any) -> None:
         """Removes one entry of a table; what is not there is left alone."""
@@ -116,10 +123,17 @@ class Draft:
         self.market_books = {}
 
     def freeze(self) -> State:
-        """The state as it is now. The draft is not used any more."""
-        fields = dict(self.__dict__)
+        """The state as it is now. The draft shares its tables from then on, and is not written to any more."""
+        return self._state(self.__dict__.copy())
+
+    def release(self) -> State:
+        """The state as it is now. It takes over what the draft holds, with which nothing can be done any more."""
+        return self._state(self.__dict__)
+
+    @staticmethod
+    def _state(fields: dict[str, Any]) -> State:
         for name in WORKING:
             del fields[name]
         state = State.__new__(State)
-        state.__dict__.update(fields)
+        object.__setattr__(state, "__dict__", fields)
         return state

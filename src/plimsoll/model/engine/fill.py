@@ -53,6 +53,9 @@ from plimsoll.units import PPM, WAD
 __all__ = ["FillOrder", "FillResult", "fill"]
 
 INVALID = int(PriceFlags.INVALID)
+DEVIATED = int(PriceFlags.DEVIATED)
+NO_INCREASE = int(Pause.INCREASE)
+REDUCE_ONLY = int(MarketFlags.REDUCE_ONLY)
 MAX_INT = 2**255 - 1
 
 
@@ -181,8 +184,8 @@ def _admit(order: FillOrder, spot: Spot, p: PoolBook, m: MarketBook, w: Work) ->
         flags = order.spot.flags | spot.flags & ~INVALID
         require(tolerates(Action.REDUCE_RISK, flags), "PriceRefused", asset, flags)
         return
-    require(not p.terms.risk.pause_flags & Pause.INCREASE, "IncreasePaused", p.id)
-    require(not m.terms.margin.flags & MarketFlags.REDUCE_ONLY, "ReduceOnlyMarket", m.id)
+    require(not p.terms.risk.pause_flags & NO_INCREASE, "IncreasePaused", p.id)
+    require(not m.terms.margin.flags & REDUCE_ONLY, "ReduceOnlyMarket", m.id)
     flags = order.spot.flags | spot.flags
     require(tolerates(Action.INCREASE_RISK, flags), "PriceRefused", asset, flags)
 
@@ -193,7 +196,7 @@ def _price(order: FillOrder, spot: Spot, m: MarketBook, w: Work) -> int:
         return w.price
     buy = w.delta > 0
     band = order.spot.high if buy else order.spot.low
-    if spot.flags & PriceFlags.DEVIATED:
+    if spot.flags & DEVIATED:
         band = max(band, spot.other) if buy else min(band, spot.other)
     scale = m.terms.trade.skew_scale
     price = pricing.fill_price(band, w.skew, w.delta, scale)

@@ -42,11 +42,12 @@ __all__ = [
 ]
 
 MAX_256 = 2**256 - 1
+NO_BORROWING = int(Pause.BORROW)
 
 
 def borrowable(p: PoolBook) -> None:
     """Refuses voluntary debt while paused, or beyond the pool's cash or the utilisation limit."""
-    require(not p.terms.risk.pause_flags & Pause.BORROW, "BorrowPaused", p.id)
+    require(not p.terms.risk.pause_flags & NO_BORROWING, "BorrowPaused", p.id)
     debt = p.total_debt
     limit = max(p.cash, 0) * p.terms.settlement.utilisation_limit_ppm // PPM
     require(debt <= limit, "UtilisationLimit", debt, limit)

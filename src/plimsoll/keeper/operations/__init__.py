@@ -1,0 +1,1 @@
+"""What an operator touches: configuration, keys, logs, metrics, health, the live view."""

@@ -1,0 +1,74 @@
+"""Puts a keeper together from its configuration: node, deployment, key, database, service."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+
+import click
+
+from plimsoll.chain.artifacts import repository_root
+from plimsoll.chain.rpc import Rpc
+from plimsoll.commands.options import connect, parameters_path
+from plimsoll.deploy.deployment import is_local, open_deployment
+from plimsoll.keeper.operations.config import KeeperConfig, LogFormat
+from plimsoll.keeper.operations.keystore import Identity, identify
+from plimsoll.keeper.operations.log import DecisionLog
+from plimsoll.keeper.operations.ports import ServicePort
+from plimsoll.keeper.operations.redact import Redactor
+from plimsoll.keeper.operations.telemetry import Telemetry
+
+__all__ = ["ask_password", "assemble", "database_path", "find_identity", "make_log"]
+
+
+def make_log(config: KeeperConfig, telemetry: Telemetry, write: Callable[[str], object] | None = None) -> DecisionLog:
+    """The log of a configuration, counted by its telemetry."""
+    redactor = Redactor()
+    return DecisionLog(write, json_lines=config.log.format is LogFormat.JSON, redactor=redactor, counted=telemetry.line)
+
+
+def find_identity(rpc: Rpc, config: KeeperConfig, environment: Mapping[str, str], redactor: Redactor) -> Identity:
+    """Who keeps, on the chain behind a node.
+
+    :raises ConfigurationError, SignerError: nobody can, or must not.
+    """
+    return identify(
+        config.key,
+        int(rpc.request("eth_chainId"), 16),
+        dry_run=config.dry_run,
+        local=is_local(rpc),
+        local_accounts=lambda: [str(account) for account in rpc.request("eth_accounts")],
+        environment=environment,
+        ask=ask_password if sys.stdin.isatty() else None,
+        redactor=redactor,
+    )
+
+
+def ask_password(text: str) -> str:
+    """Asks on the terminal, without showing what is typed."""
+    return str(click.prompt(text, hide_input=True, err=True))
+
+
+def database_path(config: KeeperConfig, network: str, sender: str) -> str:
+    """Where the database is: as configured, else under `build/keeper`, one per network and sender."""
+    if config.database.url is not None:
+        return config.database.url
+    return str(repository_root() / "build" / "keeper" / f"{network}-{sender[2:10].lower()}.sqlite")
+
+
+def assemble(
+    config: KeeperConfig, log: DecisionLog, telemetry: Telemetry, environment: Mapping[str, str]
+) -> ServicePort:
+    """A service that is ready to be hosted.
+
+    :raises PlimsollError: it cannot be; the message says what to correct.
+    """
+    # Half of what loading costs; most commands do without.
+    from plimsoll.keeper.service.build import build
+
+    path = parameters_path(config.network)
+    rpc = connect(config.node.providers[0])
+    identity = find_identity(rpc, config, environment, log.redactor)
+    deployment = open_deployment(rpc, path)
+    database = database_path(config, deployment.book.network, identity.address)
+    return build(config, deployment, identity, database, log, telemetry)

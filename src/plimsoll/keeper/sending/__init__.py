@@ -1,0 +1,1 @@
+"""How the keeper's decisions become transactions: worth, fees, nonces, journal, routes, confirmation."""

@@ -1,0 +1,1 @@
+"""The running keeper: passes over blocks, jobs, transactions, and what holds them together."""

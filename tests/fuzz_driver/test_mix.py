@@ -1,0 +1,22 @@
+"""Bulk campaigns: their mix of steps is a change of weights, and what they must show they show."""
+
+from __future__ import annotations
+
+from plimsoll.fuzz.campaign import Campaign, missing
+from plimsoll.fuzz.generator import BULK, FULL, Generator
+
+
+def test_mixes_name_the_same_steps() -> None:
+    assert list(BULK) == list(FULL)
+    assert all(callable(getattr(Generator, name)) for name in FULL)
+
+
+def test_steps_that_a_bulk_campaign_leaves_out_are_scenes() -> None:
+    """A scene is made of actions that other steps take too."""
+    assert {name for name, weight in BULK.items() if weight == 0} == {"edge", "drain"}
+
+
+def test_a_bulk_campaign_shows_what_it_must() -> None:
+    report = Campaign(check="example").run(3, actions=10_000)
+    assert not report.failures
+    assert not missing(report)
