@@ -89,7 +89,7 @@ class Soak:
         """One block, unless no node runs, and a look at what it left."""
         scene = self.scene
         scene.fleet.tend()
-        self.fading = [fault for fault in self.fading if not fault.over(scene)]
+        self.fading = [fault for fault in self.fading if scene.down or not fault.over(scene)]
         if any(not fault.harmless for fault in (*self.active, *self.fading)) or scene.fleet.leader is None:
             self.hurt_at = block
         if scene.down:
@@ -152,7 +152,8 @@ class Soak:
         sent = sum(len({one.hash for one in proxy.sent}) for proxy in self.scene.proxies)
         return (
             f"minute {minute:3}: {world.blocks} blocks ({self.watch.healthy} healthy), {len(world.accounts)} accounts, "
-            f"{self.watch.below} below, {sum(self.done.values())} faults, {sent} transactions, "
+            f"{sum(self.watch.waits.values())} fell and were dealt with, {self.watch.below} below, "
+            f"{sum(self.done.values())} faults, {sent} transactions, "
             f"{events['landed']} landed, {events['reorg']} reorgs, leader {leader or '-'} {rss} MiB, "
             f"ended {sum(fleet.ends.values())}, missed {len(self.watch.missed)}"
         )
