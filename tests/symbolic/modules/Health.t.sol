@@ -8,7 +8,7 @@ import {MarginWord, PoolLiquidationWord, PoolRiskWord} from "../../../contracts/
 import {AccountId, IdLib, MarketId, PoolId} from "../../../contracts/types/Ids.sol";
 import {FundingWordLib, SidesWordLib} from "../../../contracts/types/MarketWords.sol";
 import {ObservationLib, Spot, Trend} from "../../../contracts/types/Observation.sol";
-import {DebtWordLib} from "../../../contracts/types/PoolWords.sol";
+import {DebtWordLib, PoolDuesWordLib, PoolFlags} from "../../../contracts/types/PoolWords.sol";
 import {PositionWord, PositionWordLib} from "../../../contracts/types/PositionWord.sol";
 import {Symbolic} from "../Symbolic.sol";
 
@@ -33,6 +33,7 @@ contract OneAccount is LiquidationModule {
     AccountId private immutable ID = IdLib.toAccount(address(0xa11ce), PoolId.wrap(1), 0);
 
     constructor(OnePrice hub) LiquidationModule(IOracleHub(address(hub)), address(0), address(0)) {
+        pools_[POOL].dues = PoolDuesWordLib.pack(0, 0, 0, PoolFlags.OPEN | PoolFlags.CLEAR);
         pools_[POOL].debt = DebtWordLib.pack(0, 1e18, block.timestamp);
         // keeper floor 0.5
         poolConfigs_[POOL].risk = PoolRiskWord.wrap(0.5e9);
@@ -73,7 +74,7 @@ contract HealthProofs is Symbolic {
         module = new OneAccount(hub);
     }
 
-    /// @dev Opens the account, sets the price, tries to liquidate; whether something happened to the account.
+    /// @dev Opens the account, sets the price, tries to liquidate, which must not fail; whether something happened to the account.
     function touched(int256 size, int256 cash, uint256 price, uint256 lastCheck)
         private
         returns (uint256 result, bool moved)
@@ -83,7 +84,11 @@ contract HealthProofs is Symbolic {
         (AccountWord account, PositionWord position) = module.state();
         AccountId[] memory ids = new AccountId[](1);
         ids[0] = module.accountId();
-        result = module.liquidate(ids, ids[0])[0];
+        try module.liquidate(ids, ids[0]) returns (uint256[] memory results) {
+            result = results[0];
+        } catch {
+            assert(false);
+        }
         (AccountWord after_, PositionWord rest) = module.state();
         moved = AccountWord.unwrap(account) != AccountWord.unwrap(after_)
             || PositionWord.unwrap(position) != PositionWord.unwrap(rest);
