@@ -111,6 +111,9 @@ def _wide(side: Side) -> Iterator[Call]:
     yield refusal(_settle(1, deposited, 1, waiting, 0, 0), "UintTooLarge(uint256,uint256)", WIDE, 128)
     deposited, waiting = max(deposited - 1, 0), max(waiting - 1, 0)
     yield Call(_settle(1, deposited, 1, waiting, 0, 0), _words(waiting))
+    least, settled = (0, (1, 0)) if side is Side.DEPOSIT else (1, (0, 0))
+    yield Call(_call("pending(uint8,address,uint256)", side.value, 13, 2), _words(least))
+    yield Call(_call("claimable(uint8,address,uint256)", side.value, 13, 2), _words(*settled))
 
 
 def _wide_shares() -> Iterator[Call]:
