@@ -4,7 +4,7 @@ pragma solidity 0.8.37;
 import {LiquidationModule} from "../../../contracts/LiquidationModule.sol";
 import {IOracleHub} from "../../../contracts/interfaces/IOracleHub.sol";
 import {AccountWord} from "../../../contracts/types/AccountWord.sol";
-import {MarginWord, PoolLiquidationWord, PoolRiskWord} from "../../../contracts/types/ConfigWords.sol";
+import {MarginWord, PoolLiquidationWord, PoolRiskWord, TradeWord} from "../../../contracts/types/ConfigWords.sol";
 import {AccountId, IdLib, MarketId, PoolId} from "../../../contracts/types/Ids.sol";
 import {FundingWordLib, SidesWordLib} from "../../../contracts/types/MarketWords.sol";
 import {ObservationLib, Spot, Trend} from "../../../contracts/types/Observation.sol";
@@ -41,6 +41,8 @@ contract OneAccount is LiquidationModule {
         // mmBase 2 %, λ 1 %, no slope, asset 1, listed
         marketConfigs_[IdLib.toMarket(POOL, 0)].margin =
             MarginWord.wrap((20_000 << 24) | (10_000 << 48) | (1 << 216) | (1 << 224));
+        // K one million units
+        marketConfigs_[IdLib.toMarket(POOL, 0)].trade = TradeWord.wrap(1e15);
     }
 
     /// @param entry price at which the position was opened, WAD
@@ -95,7 +97,8 @@ contract HealthProofs is Symbolic {
     }
 
     /// @notice A long with equity of at least its maintenance margin is not liquidated, and nothing of it moves
-    /// @custom:bound long 10 units from 2000; mmr 2 %, λ 1 %, keeper floor 0.5; 0 ≤ cash < 2^80, 0 < price < 2^80, no debt, no funding
+    /// @custom:bound long 10 units from 2000; mmr 2 %, λ 1 %, keeper floor 0.5, K 10^6; 0 ≤ cash < 2^80, 0 < price < 2^80, no debt, no
+    /// funding
     function check_healthy_long_is_never_liquidated(uint80 cash, uint80 price) public {
         vm.assume(price != 0);
         int256 equity = int256(uint256(cash)) + 10 * (int256(uint256(price)) - 2000e18);
@@ -107,7 +110,8 @@ contract HealthProofs is Symbolic {
     }
 
     /// @notice A short with equity of at least its maintenance margin is not liquidated, and nothing of it moves
-    /// @custom:bound short 10 units from 2000; mmr 2 %, λ 1 %, keeper floor 0.5; 0 ≤ cash < 2^80, 0 < price < 2^80, no debt, no funding
+    /// @custom:bound short 10 units from 2000; mmr 2 %, λ 1 %, keeper floor 0.5, K 10^6; 0 ≤ cash < 2^80, 0 < price < 2^80, no debt, no
+    /// funding
     function check_healthy_short_is_never_liquidated(uint80 cash, uint80 price) public {
         vm.assume(price != 0);
         int256 equity = int256(uint256(cash)) - 10 * (int256(uint256(price)) - 2000e18);

@@ -38,10 +38,10 @@ contract RolesProofs is Symbolic {
 
     /// @dev Whether the call of `caller`, whose arguments are any words, ends with the error, or without any because the words are no
     /// arguments.
-    function refused(address caller, bytes4 selector, bytes32[32] memory words, bytes4 error) private returns (bool) {
+    function refused(address caller, bytes4 selector, bytes32[32] memory words, bytes4 wanted) private returns (bool) {
         vm.prank(caller);
         (bool ok, bytes memory why) = address(admin).call(abi.encodePacked(selector, words));
-        return !ok && (why.length == 0 || bytes4(why) == error);
+        return !ok && (why.length == 0 || bytes4(why) == wanted);
     }
 
     /// @notice Whoever is not the owner is refused as such by every setter of pools, markets, collateral, fees and roles, whatever the
