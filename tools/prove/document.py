@@ -46,9 +46,7 @@ def write_document(records: Records) -> None:
     _, _, tail = rest.partition(END + "\n")
     found = [records.seconds(item) for item in all_properties()]
     proved = [seconds for seconds in found if seconds is not None]
-    summary = [
-        "",
-        f"{len(proved)} of {len(found)} properties have a proof on record: {sum(proved):.0f} s in all, on two cores that had other work too.",
-    ]
+    count = f"{len(proved)} of {len(found)} properties have a proof on record"
+    summary = ["", f"{count}: {sum(proved):.0f} s in all, on two cores that had other work too."]
     block = "\n".join([*summary, *table(records)])
     DOCUMENT.write_text(f"{head}{START}\n{block}\n{END}\n{tail}", encoding="utf-8")
