@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -23,7 +24,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import pyrevm
-from tests.mutants.maths import LIBRARIES, Call, Library, programs_of
+from tests.mutants.calls import Call
+from tests.mutants.maths import LIBRARIES, Library, programs_of
 from tests.mutants.recorder import CASES
 
 from plimsoll.chain.artifacts import repository_root
@@ -36,6 +38,8 @@ CALLER = "0x" + "ca" * 20
 GAS = 20_000_000
 """Of one call: a mutant that never ends is found by running out of it."""
 BATCH = 24
+REVERT = re.compile(r"output: 0x([0-9a-f]*)")
+"""What the error of a call says that it gave back."""
 SURVIVORS = Path("tests", "mutants", "survivors.toml")
 REPORT = Path("build", "mutants", "maths-report.json")
 DOCUMENT = Path("docs", "verification.md")
@@ -103,6 +107,7 @@ def mutate(library: Library, root: Path) -> Score:
     """Tries every mutant of a library."""
     programs = programs_of(library, root)
     harness = (root / library.harness).read_text(encoding="utf-8")
+    harness = harness[: harness.rindex("}")] + library.more + "}\n"
     if len(programs) == 1:
         harness = only_calls_to(harness, library.name)
     (plain,) = compile_variants(root, library.harness, [{}], harness, via_ir=library.via_ir)
@@ -135,10 +140,11 @@ def differs(code: bytes, programs: Sequence[Sequence[Call]]) -> bool:
         evm.insert_account_info(AT, pyrevm.AccountInfo(nonce=1, code=code))
         for call in program:
             try:
-                answer: bytes | None = evm.message_call(CALLER, AT, call.data, 0, GAS)
-            except RuntimeError:
-                answer = None
-            if answer != call.answer:
+                answer, refused = evm.message_call(CALLER, AT, call.data, 0, GAS), False
+            except RuntimeError as error:
+                found = REVERT.search(str(error))
+                answer, refused = bytes.fromhex(found[1]) if found else b"halt", True
+            if (answer, refused) != (call.answer, call.refused):
                 return True
     return False
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 from tools.prove import document, properties
+from tools.prove.records import Records, fingerprint
 
 from tests.conventions.repository import ROOT
 
@@ -30,3 +34,21 @@ def test_the_document_lists_every_property_as_it_is() -> None:
     for item in properties.all_properties():
         head = " ".join(" ".join(document.entry(item, 0)).split()).rpartition(" *0.0 s*")[0]
         assert head in text, f"{item.name}: run make prove ARGS=--document"
+
+
+def test_every_property_has_a_fingerprint_of_its_own() -> None:
+    found = properties.all_properties()
+    assert len({fingerprint(item) for item in found}) == len(found)
+
+
+def test_a_proof_is_on_record_only_for_the_code_that_was_proved(tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    one, other = properties.all_properties()[:2]
+    Records(path).add(one, 1.5)
+    assert Records(path).seconds(one) == 1.5
+    assert Records(path).seconds(other) is None
+    kept = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({name: ["another code", 1.5] for name in kept}), encoding="utf-8")
+    assert Records(path).seconds(one) is None
+    Records(path).drop(one)
+    assert json.loads(path.read_text(encoding="utf-8")) == {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tools.prove.properties import ROOT, Property, all_properties
+from tools.prove.records import Records
 
 DOCUMENT = ROOT / "docs" / "verification.md"
 START, END = "<!-- proofs: start -->", "<!-- proofs: end -->"
@@ -26,7 +27,7 @@ def entry(item: Property, seconds: float | None) -> list[str]:
     return wrapped(f"* `{item.name}`: {item.statement}. *Bound:* {item.bound}. *{end}*")
 
 
-def table(seconds: dict[str, float]) -> list[str]:
+def table(records: Records) -> list[str]:
     """All properties by contract, with the time of their proof; the others are open, or have no run on record."""
     lines: list[str] = []
     contract = ""
@@ -34,21 +35,18 @@ def table(seconds: dict[str, float]) -> list[str]:
         if item.contract != contract:
             contract = item.contract
             lines += ["", f"### {contract}", ""]
-        lines += entry(item, seconds.get(f"{item.contract}.{item.function}"))
+        lines += entry(item, records.seconds(item))
     return [*lines, ""]
 
 
-def write_document(seconds: dict[str, float]) -> None:
+def write_document(records: Records) -> None:
     """Replaces what stands between the two marks."""
     text = DOCUMENT.read_text(encoding="utf-8")
     head, _, rest = text.partition(START + "\n")
     _, _, tail = rest.partition(END + "\n")
-    proved = sum(1 for item in all_properties() if f"{item.contract}.{item.function}" in seconds)
-    total = sum(seconds.values())
-    count = len(all_properties())
-    summary = [
-        "",
-        f"{proved} of {count} properties have a proof on record: {total:.0f} s in all, on two cores.",
-    ]
-    block = "\n".join([*summary, *table(seconds)])
+    found = [records.seconds(item) for item in all_properties()]
+    proved = [seconds for seconds in found if seconds is not None]
+    count = f"{len(proved)} of {len(found)} properties have a proof on record"
+    summary = ["", f"{count}: {sum(proved):.0f} s in all, on two cores that had other work too."]
+    block = "\n".join([*summary, *table(records)])
     DOCUMENT.write_text(f"{head}{START}\n{block}\n{END}\n{tail}", encoding="utf-8")

@@ -3,15 +3,16 @@
     --quick          only what takes seconds
     --match REGEX    only properties whose contract.name contains it
     --open           only what is listed as open: tries again
-    --document       write the table into docs/verification.md afterwards (needs a complete run)
+    --missing        only what has no proof on record
+    --document       write the list into docs/verification.md afterwards
 
-Results are kept in build/prove/results.json. The exit code is 1 when a property that should hold was not proved.
+Proofs are kept in build/prove/results.json while the code that they are about stays the same. The exit code is 1 when a
+property that should hold was not proved.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
 import signal
@@ -27,11 +28,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tools.prove.document import write_document
 from tools.prove.properties import ROOT, Property, all_properties
+from tools.prove.records import Records
 
 # Folder of the sources: profile of foundry.toml.
 PROFILES = {"libraries": "prove", "modules": "prove-modules"}
 BUILD = ROOT / "build" / "prove"
-RESULTS = BUILD / "results.json"
 # Seconds per query: the solver stops by itself a little before halmos stops it.
 QUERY_SECONDS = int(os.environ.get("PROVE_QUERY_SECONDS", "120"))
 # How halmos says that a property ended.
@@ -121,10 +122,12 @@ def build(folder: str, root: Path = ROOT) -> None:
         raise SystemExit(done.stdout + done.stderr)
 
 
-def chosen(options: argparse.Namespace) -> list[Property]:
+def chosen(options: argparse.Namespace, records: Records) -> list[Property]:
     found = [item for item in all_properties() if bool(item.open) == options.open]
     if options.quick:
         found = [item for item in found if not item.slow]
+    if options.missing:
+        found = [item for item in found if records.seconds(item) is None]
     if options.match:
         found = [item for item in found if re.search(options.match, f"{item.contract}.{item.name}")]
     return found
@@ -135,10 +138,12 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--match")
     parser.add_argument("--open", action="store_true")
+    parser.add_argument("--missing", action="store_true")
     parser.add_argument("--document", action="store_true")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    properties = chosen(options)
+    records = Records()
+    properties = chosen(options, records)
     started = time.monotonic()
     print(f"{len(properties)} properties", flush=True)
     for folder in sorted({item.folder for item in properties}):
@@ -151,6 +156,10 @@ def main() -> int:
             bound = result.property.bound
             print(f"{result.property.name:{width}}  {result.end:8}  {result.seconds:6.1f} s  {bound}", flush=True)
             results.append(result)
+            if result.end == "proved":
+                records.add(result.property, result.seconds)
+            elif result.end == "REFUTED":
+                records.drop(result.property)
     missed = [result for result in results if result.end != "proved"]
     print(f"{len(results) - len(missed)} of {len(results)} proved in {time.monotonic() - started:.0f} s", flush=True)
     for result in missed:
@@ -158,12 +167,8 @@ def main() -> int:
         print(
             f"not proved: {result.property.contract}.{result.property.name}: {result.end}; see {log}", file=sys.stderr
         )
-    complete = not (options.quick or options.match or options.open)
-    if complete:
-        seconds = {f"{r.property.contract}.{r.property.function}": r.seconds for r in results if r.end == "proved"}
-        RESULTS.write_text(json.dumps(seconds, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-        if options.document:
-            write_document(seconds)
+    if options.document:
+        write_document(records)
     return 1 if missed else 0
 
 

@@ -24,10 +24,11 @@ contract PoolProofs is Symbolic {
     }
 
     /// @notice No free shares: in and out again at one nav never returns more than went in
-    /// @custom:bound assets, nav, supply < 2^100, nav and supply not 0
+    /// @custom:bound assets, nav, supply < 2^100, nav and supply not 0, shares < 2^128 − 1 (a pool never mints more)
     function check_in_and_out_never_profits(uint104 assets, uint104 nav, uint104 supply) public pure {
         vm.assume(nav != 0 && supply != 0 && assets < 1 << 100 && nav < 1 << 100 && supply < 1 << 100);
         uint256 shares = PoolMath.sharesDown(assets, nav, supply);
+        vm.assume(shares < type(uint128).max);
         // steps of the proof: shares·nav ≤ assets·supply, and shares·assets on both sides
         uint256 both = shares * assets;
         assert(shares * nav <= uint256(assets) * supply);
@@ -67,7 +68,8 @@ contract PoolProofs is Symbolic {
         assert((shares + 1) * 10_000 <= shares * 10_001);
     }
 
-    /// @notice A deposit is refused when nav is not positive, when a share is worth too little, and when it would get too few shares
+    /// @notice A deposit is refused when nav is not positive, when a share is worth too little, and when it would get too few shares or
+    /// more than fit
     /// @custom:bound deposits and supply < 2^100, |nav| < 2^99, least price < 2^64
     function check_minted_refuses_what_it_must(
         uint104 deposited,
@@ -78,6 +80,11 @@ contract PoolProofs is Symbolic {
     ) public pure {
         vm.assume(deposited != 0 && supply != 0 && deposited < 1 << 100 && supply < 1 << 100 && least <= deposited);
         vm.assume(nav > -(1 << 99) && nav < 1 << 99);
+        if (nav > 0 && PoolMath.sharesDown(deposited, uint104(nav), supply) >= type(uint128).max) {
+            // so many do not fit beside the supply
+            assert(PoolMath.minted(deposited, nav, supply, minPrice, least) == 0);
+            return;
+        }
         uint256 shares = PoolMath.minted(deposited, nav, supply, minPrice, least);
         if (nav <= 0) assert(shares == 0);
         if (shares != 0) {

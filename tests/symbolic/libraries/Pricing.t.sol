@@ -15,54 +15,111 @@ contract PricingProofs is Symbolic {
         vm.assume(skew >= -k && skew <= k && skew + delta >= -k && skew + delta <= k && delta != 0);
     }
 
-    /// @notice Buying costs at least the price when the skew does not favour it: a trade that grows the skew never gets a discount
-    /// @custom:bound price < 2^88, |skew|, |skew + delta| ≤ K < 2^94
-    function check_growing_the_skew_costs(uint88 price, int96 skew, int96 delta, uint96 skewScale) public pure {
+    /// @dev Ranges in which no product of a cost or of a premium needs more than 256 bits: prices up to a million, K up to 19 million.
+    function inWord(uint88 price, int256 skew, int256 delta, uint96 skewScale) private pure {
+        vm.assume(price < 1 << 80 && skewScale < 1 << 84 && delta > -(1 << 85) && delta < 1 << 85);
         inRange(price, skew, delta, skewScale);
+    }
+
+    /// @dev The cost of a fill, and 2K·WAD times what it is in exact numbers: a step of the proofs is that it is at least that.
+    function costOf(uint88 side, uint88 price, int256 skew, int256 delta, uint96 skewScale)
+        private
+        pure
+        returns (int256 cost, int256 exact)
+    {
+        cost = PricingMath.fillCost(side, price, skew, delta, skewScale);
+        unchecked {
+            int256 k = int256(uint256(skewScale));
+            exact = (int256(uint256(side)) * (2 * k + 2 * skew + delta) - int256(uint256(price)) * 2 * k) * delta;
+            assert(cost * (2 * k * int256(WAD)) >= exact);
+        }
+    }
+
+    /// @dev A step of the proofs: 2K·WAD times a cost exceeds the exact one by less than that.
+    function roundsLess(int256 cost, int256 exact, uint96 skewScale) private pure {
+        unchecked {
+            int256 scale = int256(2 * uint256(skewScale) * WAD);
+            assert(cost * scale - exact < scale);
+        }
+    }
+
+    /// @dev A step of the proofs: 2K·WAD times what three roundings add is more than −1 and less than 2 of it.
+    function isZeroOrOne(int256 off, uint96 skewScale) private pure returns (bool) {
+        unchecked {
+            int256 scale = int256(2 * uint256(skewScale) * WAD);
+            assert(off * scale > -scale && off * scale < 2 * scale);
+            return off >= 0 && off <= 1;
+        }
+    }
+
+    /// @dev The premium, and 2K·WAD times what it is in exact numbers, with the steps of the proofs for a cost.
+    function premiumOf(uint88 price, int256 skew, uint96 skewScale)
+        private
+        pure
+        returns (int256 premium, int256 exact)
+    {
+        premium = int256(PricingMath.premium(price, skew, skewScale));
+        unchecked {
+            exact = int256(uint256(price)) * skew * skew;
+            assert(premium * int256(2 * uint256(skewScale) * WAD) >= exact);
+        }
+        roundsLess(premium, exact, skewScale);
+    }
+
+    /// @notice Buying costs at least the price when the skew does not favour it: a trade that grows the skew never gets a discount
+    /// @custom:bound price < 2^80, |skew|, |skew + delta| ≤ K < 2^84
+    function check_growing_the_skew_costs(uint88 price, int96 skew, int96 delta, uint96 skewScale) public pure {
+        inWord(price, skew, delta, skewScale);
         vm.assume(skew == 0 || (skew > 0) == (delta > 0));
         int256 cost = PricingMath.fillCost(price, price, skew, delta, skewScale);
         assert(cost >= 0);
     }
 
     /// @notice A fill costs the exact ⌈delta·price·(2·skew + delta)/(2K)⌉ on a price without a band
-    /// @custom:bound price < 2^88, |skew|, |skew + delta| ≤ K < 2^94
+    /// @custom:bound price < 2^80, |skew|, |skew + delta| ≤ K < 2^84
     function check_fill_cost_is_the_ceiling(uint88 price, int96 skew, int96 delta, uint96 skewScale) public pure {
-        inRange(price, skew, delta, skewScale);
-        int256 cost = PricingMath.fillCost(price, price, skew, delta, skewScale);
+        inWord(price, skew, delta, skewScale);
+        (int256 cost, int256 exact) = costOf(price, price, skew, delta, skewScale);
         unchecked {
-            int256 scale = int256(2 * uint256(skewScale) * WAD);
-            int256 exact = int256(uint256(price)) * (2 * int256(skew) + delta) * delta;
-            assert(cost * scale >= exact && cost * scale - exact < scale);
+            assert(exact == int256(uint256(price)) * (2 * int256(skew) + delta) * delta);
         }
+        roundsLess(cost, exact, skewScale);
     }
 
     /// @notice Path independence: x then y costs what x + y costs, and at most one wei more
-    /// @custom:bound price < 2^88, every skew on the way within ±K, K < 2^94, no band
+    /// @custom:bound price < 2^80, every skew on the way within ±K, K < 2^84, no band
     function check_splitting_a_fill_never_helps(uint88 price, int96 skew, int96 x, int96 y, uint96 skewScale)
         public
         pure
     {
-        inRange(price, skew, x, skewScale);
-        inRange(price, int256(skew) + x, y, skewScale);
-        int256 whole = int256(x) + y;
-        vm.assume(whole != 0);
-        int256 split = PricingMath.fillCost(price, price, skew, x, skewScale)
-            + PricingMath.fillCost(price, price, int256(skew) + x, y, skewScale);
-        int256 once = PricingMath.fillCost(price, price, skew, whole, skewScale);
-        assert(split >= once && split <= once + 1);
+        inWord(price, skew, x, skewScale);
+        inWord(price, int256(skew) + x, y, skewScale);
+        vm.assume(int256(x) + y != 0);
+        (int256 first, int256 exact) = costOf(price, price, skew, x, skewScale);
+        roundsLess(first, exact, skewScale);
+        int256 second;
+        (second, exact) = costOf(price, price, int256(skew) + x, y, skewScale);
+        roundsLess(second, exact, skewScale);
+        int256 once;
+        (once, exact) = costOf(price, price, skew, int256(x) + y, skewScale);
+        roundsLess(once, exact, skewScale);
+        assert(isZeroOrOne(first + second - once, skewScale));
     }
 
     /// @notice A round trip at one price never profits: out and back costs 0 or 1 wei
-    /// @custom:bound price < 2^88, |skew|, |skew + delta| ≤ K < 2^94, no band
+    /// @custom:bound price < 2^80, |skew|, |skew + delta| ≤ K < 2^84, no band
     function check_round_trip_never_profits(uint88 price, int96 skew, int96 delta, uint96 skewScale) public pure {
-        inRange(price, skew, delta, skewScale);
-        int256 cost = PricingMath.fillCost(price, price, skew, delta, skewScale)
-            + PricingMath.fillCost(price, price, int256(skew) + delta, -int256(delta), skewScale);
-        assert(cost >= 0 && cost <= 1);
+        inWord(price, skew, delta, skewScale);
+        (int256 there, int256 exact) = costOf(price, price, skew, delta, skewScale);
+        roundsLess(there, exact, skewScale);
+        int256 back;
+        (back, exact) = costOf(price, price, int256(skew) + delta, -int256(delta), skewScale);
+        roundsLess(back, exact, skewScale);
+        assert(isZeroOrOne(there + back, skewScale));
     }
 
     /// @notice A round trip over a band, bought at the upper end and sold at the lower, never profits
-    /// @custom:bound low ≤ price ≤ high < 2^88, |skew|, |skew + delta| ≤ K < 2^94
+    /// @custom:bound low ≤ price ≤ high < 2^80, |skew|, |skew + delta| ≤ K < 2^84
     function check_round_trip_over_a_band_never_profits(
         uint88 low,
         uint88 price,
@@ -71,28 +128,32 @@ contract PricingProofs is Symbolic {
         int96 delta,
         uint96 skewScale
     ) public pure {
-        inRange(price, skew, delta, skewScale);
-        vm.assume(low <= price && price <= high);
-        (uint256 there, uint256 back) = delta > 0 ? (high, low) : (low, high);
-        int256 cost = PricingMath.fillCost(there, price, skew, delta, skewScale)
-            + PricingMath.fillCost(back, price, int256(skew) + delta, -int256(delta), skewScale);
-        assert(cost >= 0);
+        inWord(price, skew, delta, skewScale);
+        vm.assume(low <= price && price <= high && high < 1 << 80);
+        (uint88 there, uint88 back) = delta > 0 ? (high, low) : (low, high);
+        (int256 cost,) = costOf(there, price, skew, delta, skewScale);
+        (int256 more,) = costOf(back, price, int256(skew) + delta, -int256(delta), skewScale);
+        unchecked {
+            assert((cost + more) * int256(2 * uint256(skewScale) * WAD) >= 0);
+            assert(cost + more >= 0);
+        }
     }
 
-    /// @notice What fills pay in is what the premium outstanding grows by, and at most one wei more or less
-    /// @custom:bound price < 2^88, |skew|, |skew + delta| ≤ K < 2^94, no band
+    /// @notice What fills pay in is what the premium outstanding grows by, or one wei more
+    /// @custom:bound price < 2^80, |skew|, |skew + delta| ≤ K < 2^84, no band
     function check_cost_pays_for_the_premium(uint88 price, int96 skew, int96 delta, uint96 skewScale) public pure {
-        inRange(price, skew, delta, skewScale);
-        int256 cost = PricingMath.fillCost(price, price, skew, delta, skewScale);
-        int256 grown = int256(PricingMath.premium(price, int256(skew) + delta, skewScale))
-            - int256(PricingMath.premium(price, skew, skewScale));
-        assert(cost - grown <= 1 && cost - grown >= -1);
+        inWord(price, skew, delta, skewScale);
+        (int256 cost, int256 exact) = costOf(price, price, skew, delta, skewScale);
+        roundsLess(cost, exact, skewScale);
+        (int256 later,) = premiumOf(price, int256(skew) + delta, skewScale);
+        (int256 before,) = premiumOf(price, skew, skewScale);
+        assert(isZeroOrOne(cost - later + before, skewScale));
     }
 
     /// @notice The premium is zero without skew, positive with it, and the same for both signs
-    /// @custom:bound 0 < price < 2^88, |skew| ≤ K < 2^94
+    /// @custom:bound 0 < price < 2^80, |skew| ≤ K < 2^84
     function check_premium_is_even(uint88 price, int96 skew, uint96 skewScale) public pure {
-        inRange(price, skew, -int256(skew) == 0 ? int256(1) : -int256(skew), skewScale);
+        inWord(price, skew, -int256(skew) == 0 ? int256(1) : -int256(skew), skewScale);
         uint256 premium = PricingMath.premium(price, skew, skewScale);
         assert((premium == 0) == (skew == 0));
         assert(premium == PricingMath.premium(price, -int256(skew), skewScale));

@@ -190,17 +190,38 @@ contract StateWordsProofs is Symbolic {
         }
     }
 
-    function packDues(uint256 fees, int256 lossSum, uint256 escrow) external pure returns (PoolDuesWord) {
-        return PoolDuesWordLib.pack(fees, lossSum, escrow);
+    function packDues(uint256 fees, int256 lossSum, uint256 escrow, uint256 flags)
+        external
+        pure
+        returns (PoolDuesWord)
+    {
+        return PoolDuesWordLib.pack(fees, lossSum, escrow, flags);
     }
 
     /// @notice What the pool keeps for others comes out as it went in, escrow without what is below 1e-9, or a field does not fit
     /// @custom:bound every value of every field
-    function check_dues_round_trip(uint256 fees, int256 lossSum, uint256 escrow) public view {
-        try this.packDues(fees, lossSum, escrow) returns (PoolDuesWord w) {
+    function check_dues_round_trip(uint256 fees, int256 lossSum, uint256 escrow, uint256 flags) public view {
+        try this.packDues(fees, lossSum, escrow, flags) returns (PoolDuesWord w) {
             assert(w.fees() == fees && w.lossSum() == lossSum && w.escrow() == escrow / 1e9 * 1e9);
+            assert(w.flags() == flags);
         } catch {
-            assert(!fits(fees, 88) || !fitsSigned(lossSum, 104) || !fits(escrow / 1e9, 64));
+            assert(!fits(fees, 88) || !fitsSigned(lossSum, 104) || !fits(escrow / 1e9, 62) || !fits(flags, 2));
+        }
+    }
+
+    function withEscrow(PoolDuesWord w, uint256 escrow) external pure returns (PoolDuesWord) {
+        return w.withEscrow(escrow);
+    }
+
+    /// @notice withEscrow writes the escrow, without what is below 1e-9, and nothing else, and refuses what does not fit 62 bits
+    /// @custom:bound every word, every value
+    function check_dues_escrow(PoolDuesWord w, uint256 escrow) public view {
+        uint256 mask = ~(((uint256(1) << 62) - 1) << 192);
+        try this.withEscrow(w, escrow) returns (PoolDuesWord after_) {
+            assert(after_.escrow() == escrow / 1e9 * 1e9);
+            assert(PoolDuesWord.unwrap(after_) & mask == PoolDuesWord.unwrap(w) & mask);
+        } catch {
+            assert(!fits(escrow / 1e9, 62));
         }
     }
 

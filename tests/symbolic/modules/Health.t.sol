@@ -4,11 +4,11 @@ pragma solidity 0.8.37;
 import {LiquidationModule} from "../../../contracts/LiquidationModule.sol";
 import {IOracleHub} from "../../../contracts/interfaces/IOracleHub.sol";
 import {AccountWord} from "../../../contracts/types/AccountWord.sol";
-import {MarginWord, PoolLiquidationWord, PoolRiskWord} from "../../../contracts/types/ConfigWords.sol";
+import {MarginWord, PoolLiquidationWord, PoolRiskWord, TradeWord} from "../../../contracts/types/ConfigWords.sol";
 import {AccountId, IdLib, MarketId, PoolId} from "../../../contracts/types/Ids.sol";
 import {FundingWordLib, SidesWordLib} from "../../../contracts/types/MarketWords.sol";
 import {ObservationLib, Spot, Trend} from "../../../contracts/types/Observation.sol";
-import {DebtWordLib} from "../../../contracts/types/PoolWords.sol";
+import {DebtWordLib, PoolDuesWordLib, PoolFlags} from "../../../contracts/types/PoolWords.sol";
 import {PositionWord, PositionWordLib} from "../../../contracts/types/PositionWord.sol";
 import {Symbolic} from "../Symbolic.sol";
 
@@ -33,6 +33,7 @@ contract OneAccount is LiquidationModule {
     AccountId private immutable ID = IdLib.toAccount(address(0xa11ce), PoolId.wrap(1), 0);
 
     constructor(OnePrice hub) LiquidationModule(IOracleHub(address(hub)), address(0), address(0)) {
+        pools_[POOL].dues = PoolDuesWordLib.pack(0, 0, 0, PoolFlags.OPEN | PoolFlags.CLEAR);
         pools_[POOL].debt = DebtWordLib.pack(0, 1e18, block.timestamp);
         // keeper floor 0.5
         poolConfigs_[POOL].risk = PoolRiskWord.wrap(0.5e9);
@@ -40,6 +41,8 @@ contract OneAccount is LiquidationModule {
         // mmBase 2 %, λ 1 %, no slope, asset 1, listed
         marketConfigs_[IdLib.toMarket(POOL, 0)].margin =
             MarginWord.wrap((20_000 << 24) | (10_000 << 48) | (1 << 216) | (1 << 224));
+        // K one million units
+        marketConfigs_[IdLib.toMarket(POOL, 0)].trade = TradeWord.wrap(1e15);
     }
 
     /// @param entry price at which the position was opened, WAD
@@ -73,7 +76,7 @@ contract HealthProofs is Symbolic {
         module = new OneAccount(hub);
     }
 
-    /// @dev Opens the account, sets the price, tries to liquidate; whether something happened to the account.
+    /// @dev Opens the account, sets the price, tries to liquidate, which must not fail; whether something happened to the account.
     function touched(int256 size, int256 cash, uint256 price, uint256 lastCheck)
         private
         returns (uint256 result, bool moved)
@@ -83,14 +86,19 @@ contract HealthProofs is Symbolic {
         (AccountWord account, PositionWord position) = module.state();
         AccountId[] memory ids = new AccountId[](1);
         ids[0] = module.accountId();
-        result = module.liquidate(ids, ids[0])[0];
+        try module.liquidate(ids, ids[0]) returns (uint256[] memory results) {
+            result = results[0];
+        } catch {
+            assert(false);
+        }
         (AccountWord after_, PositionWord rest) = module.state();
         moved = AccountWord.unwrap(account) != AccountWord.unwrap(after_)
             || PositionWord.unwrap(position) != PositionWord.unwrap(rest);
     }
 
     /// @notice A long with equity of at least its maintenance margin is not liquidated, and nothing of it moves
-    /// @custom:bound long 10 units from 2000; mmr 2 %, λ 1 %, keeper floor 0.5; 0 ≤ cash < 2^80, 0 < price < 2^80, no debt, no funding
+    /// @custom:bound long 10 units from 2000; mmr 2 %, λ 1 %, keeper floor 0.5, K 10^6; 0 ≤ cash < 2^80, 0 < price < 2^80, no debt, no
+    /// funding
     function check_healthy_long_is_never_liquidated(uint80 cash, uint80 price) public {
         vm.assume(price != 0);
         int256 equity = int256(uint256(cash)) + 10 * (int256(uint256(price)) - 2000e18);
@@ -102,7 +110,8 @@ contract HealthProofs is Symbolic {
     }
 
     /// @notice A short with equity of at least its maintenance margin is not liquidated, and nothing of it moves
-    /// @custom:bound short 10 units from 2000; mmr 2 %, λ 1 %, keeper floor 0.5; 0 ≤ cash < 2^80, 0 < price < 2^80, no debt, no funding
+    /// @custom:bound short 10 units from 2000; mmr 2 %, λ 1 %, keeper floor 0.5, K 10^6; 0 ≤ cash < 2^80, 0 < price < 2^80, no debt, no
+    /// funding
     function check_healthy_short_is_never_liquidated(uint80 cash, uint80 price) public {
         vm.assume(price != 0);
         int256 equity = int256(uint256(cash)) - 10 * (int256(uint256(price)) - 2000e18);

@@ -2,6 +2,8 @@
 pragma solidity 0.8.37;
 
 import {AdminModule} from "../../../contracts/AdminModule.sol";
+import {IClearinghouseAdmin} from "../../../contracts/interfaces/IClearinghouseAdmin.sol";
+import {IClearinghouseErrors} from "../../../contracts/interfaces/IClearinghouseErrors.sol";
 import {IOracleHub} from "../../../contracts/interfaces/IOracleHub.sol";
 import {Pause, PoolRiskWord, PoolSettlementWord} from "../../../contracts/types/ConfigWords.sol";
 import {MarketId, PoolId} from "../../../contracts/types/Ids.sol";
@@ -34,13 +36,16 @@ contract RolesProofs is Symbolic {
         admin = new Administered(OWNER, GUARDIAN);
     }
 
-    /// @dev Whether the call of `caller` went through; its arguments are any words.
-    function accepted(address caller, bytes4 selector, bytes32[32] memory words) private returns (bool ok) {
+    /// @dev Whether the call of `caller`, whose arguments are any words, ends with the error, or without any because the words are no
+    /// arguments.
+    function refused(address caller, bytes4 selector, bytes32[32] memory words, bytes4 wanted) private returns (bool) {
         vm.prank(caller);
-        (ok,) = address(admin).call(abi.encodePacked(selector, words));
+        (bool ok, bytes memory why) = address(admin).call(abi.encodePacked(selector, words));
+        return !ok && (why.length == 0 || bytes4(why) == wanted);
     }
 
-    /// @notice Whoever is not the owner cannot call a setter of pools, markets, collateral, fees or roles, whatever the arguments
+    /// @notice Whoever is not the owner is refused as such by every setter of pools, markets, collateral, fees and roles, whatever the
+    /// arguments
     /// @custom:bound every caller but the owner, any 32 words of arguments
     function check_setters_refuse_everyone_but_the_owner(address caller, bytes32[32] memory words) public {
         vm.assume(caller != OWNER);
@@ -57,19 +62,20 @@ contract RolesProofs is Symbolic {
             admin.setGuardian.selector
         ];
         for (uint256 i; i < selectors.length; ++i) {
-            assert(!accepted(caller, selectors[i], words));
+            assert(refused(caller, selectors[i], words, IClearinghouseErrors.NotOwner.selector));
         }
-        assert(!accepted(caller, admin.offerOwnership.selector, words));
+        assert(refused(caller, admin.offerOwnership.selector, words, IClearinghouseErrors.NotOwner.selector));
         assert(admin.owner() == OWNER && admin.guardian() == GUARDIAN && admin.pendingOwner() == address(0));
     }
 
-    /// @notice Whoever is neither owner nor guardian cannot pause, set reduce-only or lower caps, whatever the arguments
+    /// @notice Whoever is neither owner nor guardian is refused as such when pausing, setting reduce-only or lowering caps, whatever the
+    /// arguments
     /// @custom:bound every caller but owner and guardian, any 32 words of arguments
     function check_guardian_setters_refuse_everyone_else(address caller, bytes32[32] memory words) public {
         vm.assume(caller != OWNER && caller != GUARDIAN);
-        assert(!accepted(caller, admin.setPause.selector, words));
-        assert(!accepted(caller, admin.setReduceOnly.selector, words));
-        assert(!accepted(caller, admin.lowerCaps.selector, words));
+        assert(refused(caller, admin.setPause.selector, words, IClearinghouseErrors.NotGuardian.selector));
+        assert(refused(caller, admin.setReduceOnly.selector, words, IClearinghouseErrors.NotGuardian.selector));
+        assert(refused(caller, admin.lowerCaps.selector, words, IClearinghouseErrors.NotGuardian.selector));
         assert(admin.pauseFlags() == 0);
     }
 
@@ -90,8 +96,9 @@ contract RolesProofs is Symbolic {
     /// @custom:bound every market
     function check_guardian_never_ends_reduce_only(uint24 market) public {
         vm.prank(GUARDIAN);
-        (bool ok,) = address(admin).call(abi.encodeCall(admin.setReduceOnly, (MarketId.wrap(market), false)));
-        assert(!ok);
+        (bool ok, bytes memory why) =
+            address(admin).call(abi.encodeCall(admin.setReduceOnly, (MarketId.wrap(market), false)));
+        assert(!ok && bytes4(why) == IClearinghouseAdmin.GuardianMayOnlyReduce.selector);
     }
 
     /// @notice Ownership passes only from the owner's offer to the one it was offered to
