@@ -16,6 +16,7 @@ from tests.support.keepers import Employed
 from tests.support.protocol import Protocol
 from tests.support.running import Running
 
+from plimsoll.keeper.operations.status import Phase
 from plimsoll.keeper.storage.errors import DatabaseFullError
 
 LEAP = 600
@@ -93,3 +94,24 @@ def test_f11_on_a_full_disk_nothing_is_sent_and_later_everything_is(
     assert not is_below(protocol, account)
     assert keeper.keeper.status().halts == ()
     assert keeper.keeper.parts.auditor.status.mismatches == 0
+
+
+def test_a_standby_outlives_a_leader_that_holds_the_database_itself(
+    protocol: Protocol, hire: Hire, proxy: FaultProxy, tmp_path: Path
+) -> None:
+    """As one that was stopped inside a write."""
+    path = tmp_path / "keeper.sqlite"
+    leader = hire(database=path, **{"ha.enabled": True, "ha.lease": 60})
+    leader.tick()
+    options: dict[str, Any] = {"database": path, "ha.enabled": True, "ha.lease": 1}
+    with Running(protocol.deployment, proxy.url, **options) as standby:
+        standby.wait_for(lambda: standby.service.phase is Phase.STANDBY)
+        writer = sqlite3.connect(path, isolation_level=None)
+        writer.execute("BEGIN IMMEDIATE")
+        standby.wait_for(lambda: standby.said("trying again"))
+        assert standby.service.phase is Phase.STANDBY
+        writer.execute("ROLLBACK")
+        writer.close()
+        leader.close()
+        standby.wait_to_follow()
+    assert standby.error is None

@@ -35,15 +35,14 @@ class House:
 
     def start(self, name: str, proxy: FaultProxy, *more: str, **sections: Any) -> KeeperProcess:
         """A keeper behind a proxy; all of a test share one database."""
-        config = write_config(
-            self.folder / f"{name}.yaml",
-            network=str(self.network),
-            objective="solvency",
-            node={"providers": [proxy.url], "poll": "0.1 s", "timeout": "2 s"},
-            key={"key_env": KEY_VARIABLE},
-            database={"url": str(self.folder / "keeper.sqlite")},
-            **sections,
-        )
+        usual: dict[str, Any] = {
+            "network": str(self.network),
+            "objective": "solvency",
+            "node": {"providers": [proxy.url], "poll": "0.1 s", "timeout": "2 s"},
+            "key": {"key_env": KEY_VARIABLE},
+            "database": {"url": str(self.folder / "keeper.sqlite")},
+        }
+        config = write_config(self.folder / f"{name}.yaml", **{**usual, **sections})
         self.started.append(KeeperProcess(config, *more))
         return self.started[-1]
 
@@ -177,3 +176,14 @@ def test_a_chain_that_becomes_another_is_exit_code_three(house: House) -> None:
         proxy.down = False
         assert keeper.wait_to_end() == 3
         assert "not the chain that local was deployed on" in keeper.lines[-1]
+
+
+def test_a_first_node_that_does_not_serve_keeps_nobody_from_starting(house: House) -> None:
+    with FaultProxy("http://127.0.0.1:9") as dead, FaultProxy(house.protocol.anvil.url) as proxy:
+        nodes = {"providers": [dead.url, proxy.url], "poll": "0.1 s", "timeout": "2 s"}
+        keeper = house.start("one", proxy, node=nodes)
+        keeper.wait_to_lead()
+        assert keeper.terminate()[0] == 0
+        alone = house.start("two", dead)
+        assert alone.wait_to_end() == 2
+        assert "wait until the node serves" in alone.lines[-1]

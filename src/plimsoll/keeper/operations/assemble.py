@@ -8,9 +8,13 @@ from collections.abc import Callable, Mapping
 import click
 
 from plimsoll.chain.artifacts import repository_root
+from plimsoll.chain.errors import NodeUnavailable, PlimsollError, RpcError
 from plimsoll.chain.rpc import Rpc
 from plimsoll.commands.options import connect, parameters_path
-from plimsoll.deploy.deployment import is_local, open_deployment
+from plimsoll.deploy.book import BookError
+from plimsoll.deploy.deployment import Deployment, is_local, open_deployment
+from plimsoll.deploy.document import ParameterError
+from plimsoll.keeper.errors import ConfigurationError
 from plimsoll.keeper.operations.config import KeeperConfig, LogFormat
 from plimsoll.keeper.operations.keystore import Identity, identify
 from plimsoll.keeper.operations.log import DecisionLog
@@ -18,7 +22,7 @@ from plimsoll.keeper.operations.ports import ServicePort
 from plimsoll.keeper.operations.redact import Redactor
 from plimsoll.keeper.operations.telemetry import Telemetry
 
-__all__ = ["ask_password", "assemble", "database_path", "find_identity", "make_log"]
+__all__ = ["ask_password", "assemble", "database_path", "find_deployment", "find_identity", "make_log"]
 
 
 def make_log(config: KeeperConfig, telemetry: Telemetry, write: Callable[[str], object] | None = None) -> DecisionLog:
@@ -49,6 +53,24 @@ def ask_password(text: str) -> str:
     return str(click.prompt(text, hide_input=True, err=True))
 
 
+def find_deployment(config: KeeperConfig) -> Deployment:
+    """The deployment, through the first of the nodes that answers and has it.
+
+    :raises PlimsollError: none does; what is wrong with the first.
+    """
+    path = parameters_path(config.network)
+    failure: PlimsollError | None = None
+    for url in config.node.providers:
+        try:
+            return open_deployment(connect(url), path)
+        except (NodeUnavailable, RpcError, ParameterError, BookError) as error:
+            failure = failure if failure is not None else error
+    assert failure is not None, "a configuration names one node or more"
+    if isinstance(failure, RpcError):
+        raise ConfigurationError(f"{failure}; wait until the node serves, or correct node.providers") from failure
+    raise failure
+
+
 def database_path(config: KeeperConfig, network: str, sender: str) -> str:
     """Where the database is: as configured, else under `build/keeper`, one per network and sender."""
     if config.database.url is not None:
@@ -66,9 +88,7 @@ def assemble(
     # Half of what loading costs; most commands do without.
     from plimsoll.keeper.service.build import build
 
-    path = parameters_path(config.network)
-    rpc = connect(config.node.providers[0])
-    identity = find_identity(rpc, config, environment, log.redactor)
-    deployment = open_deployment(rpc, path)
+    deployment = find_deployment(config)
+    identity = find_identity(deployment.rpc, config, environment, log.redactor)
     database = database_path(config, deployment.book.network, identity.address)
     return build(config, deployment, identity, database, log, telemetry)
