@@ -36,6 +36,8 @@ class Scene:
     saved: Path | None = None
     older: Path | None = None
     lock: sqlite3.Connection | None = None
+    restarted_at: int = 0
+    """Block of the world at which the node was started last."""
 
     def remember(self) -> None:
         """Saves the state now and then, to come back with it."""
@@ -121,20 +123,25 @@ def _power_off(scene: Scene) -> None:
 
 
 def _same_state(scene: Scene) -> None:
-    scene.world.restarted(scene.world.node.restart(scene.saved))
-    scene.down = False
+    _power_on(scene, scene.saved)
 
 
 def _older_state(scene: Scene) -> None:
-    scene.world.restarted(scene.world.node.restart(scene.older if scene.older is not None else scene.saved))
+    _power_on(scene, scene.older if scene.older is not None else scene.saved)
     scene.older = None
+
+
+def _power_on(scene: Scene, state: Path | None) -> None:
+    scene.world.restarted(scene.world.node.restart(state))
+    scene.restarted_at = scene.world.blocks
     scene.down = False
 
 
 def _reorg(scene: Scene) -> None:
-    anvil = scene.world.anvil
-    known = int(scene.world.anvil.block_number()) - scene.world.protocol.deployment.book.first_block
-    reorg(anvil, min(scene.rng.choice((1, 1, 2, 3, 5, 8, 13, 21, 34, 64)), known // 2, scene.world.blocks))
+    # A node can go back only to states that it has seen itself.
+    most = scene.world.blocks - scene.restarted_at - 2
+    if most > 0:
+        reorg(scene.world.anvil, min(scene.rng.choice((1, 1, 2, 3, 5, 8, 13, 21, 34, 64)), most))
     for proxy in scene.proxies:
         proxy.mempool.clear()
 

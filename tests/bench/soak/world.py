@@ -31,7 +31,7 @@ FIRST = 200_000
 """ETH at the start, cents."""
 WALK_PPM = 1_500
 """Widest usual step of a price, up or down."""
-JUMP_PPM = 45_000
+JUMP_PPM = 60_000
 JUMP_EVERY = 25
 """Blocks between two jumps, on average."""
 PULL = 60
@@ -104,8 +104,8 @@ class World:
         protocol, self.sub = self.protocol, self.sub + 1
         account = AccountId(protocol.trader, protocol.pools["majors"].id, self.sub).to_bytes()
         worth = self.rng.randint(500, 5_000)
-        deposit = worth * 1_000 // self.rng.randint(7_000, 14_000) + 1
-        size = worth * WAD // self.cents * 100 // 10**12 * 10**12 * self.rng.choice((1, 1, 1, -1))
+        deposit = worth * 1_000 // self.rng.randint(9_000, 14_500) + 1
+        size = worth * WAD // self.cents * 100 // 10**12 * 10**12 * self.rng.choice((1, 1, -1))
         coin, market = protocol.tokens["USDC"], protocol.market("ETH")
         bound = NO_LIMIT if size > 0 else 0
         fee = int(protocol.order_book.call("rulesOf", market).minKeeperFee)

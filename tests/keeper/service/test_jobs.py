@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+import pytest
 from tests.keeper.service.conftest import Hire
 from tests.keeper.service.stage import FALLEN, is_below, leveraged, ordered, rounds
 from tests.support.faults.proxy import FaultProxy
 from tests.support.protocol import Protocol
 
+from plimsoll.chain.contract import Call
 from plimsoll.keeper.actions import Action
 from plimsoll.keeper.jobs.base import Moment
+from plimsoll.keeper.node.headers import Header
 from plimsoll.keeper.service.breaker import JobBreaker
 from plimsoll.model.words import PositionWord
 
@@ -93,3 +97,30 @@ def test_a_dry_run_decides_everything_and_sends_nothing(
     assert protocol.position_word(order, "ETH").shares == 0
     said = [line for line in lines if "would be sent (dry run)" in line]
     assert {line.split()[1] for line in said} >= {"liquidate:", "orders:"}
+
+
+@pytest.mark.parametrize("lies", [1, 9])
+def test_an_audit_believes_a_difference_that_it_reads_twice(
+    protocol: Protocol, hire: Hire, lines: list[str], monkeypatch: pytest.MonkeyPatch, lies: int
+) -> None:
+    leveraged(protocol)
+    keeper = hire()
+    keeper.tick()
+    chain, left = keeper.keeper.parts.passes.chain, [lies]
+    ask = chain.ask
+
+    async def lying(calls: Sequence[Call], head: Header) -> list[Any]:
+        answers = await ask(calls, head)
+        if calls and calls[0][1] == "healthBatch" and left[0]:
+            left[0] -= 1
+            equity, required, newest = answers[0]
+            answers[0] = ([one + 1 for one in equity], required, newest)
+        return answers
+
+    monkeypatch.setattr(chain, "ask", lying)
+    protocol.anvil.mine()
+    keeper.tick()
+    halted = keeper.keeper.status().halts
+    assert bool(halted) == (lies > 1)
+    assert any("the node contradicted itself" in line for line in lines) == (lies == 1)
+    assert (keeper.keeper.status().audit.mismatches > 0) == (lies > 1)

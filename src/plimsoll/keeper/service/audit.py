@@ -15,6 +15,7 @@ from plimsoll.keeper.node.headers import Header
 from plimsoll.keeper.operations.status import AuditStatus
 from plimsoll.keeper.operations.telemetry import Telemetry
 from plimsoll.keeper.service.chain import Chain
+from plimsoll.keeper.service.prices import observe
 
 __all__ = ["Auditor"]
 
@@ -22,7 +23,9 @@ __all__ = ["Auditor"]
 class Auditor:
     """Every so many blocks, accounts nearest to the line and accounts drawn at random.
 
-    A difference is never mended silently: it is told, and whoever asked stops sending.
+    A difference is never mended silently: it is told, and whoever asked stops sending. Before that prices and accounts
+    are read once more at the same block: a node that mines between two readings may have given one of them from the
+    next block, which is the node's contradiction and no difference; `contradiction` tells it.
 
     :param every: blocks between two audits; 0: never.
     :param page: accounts in one call.
@@ -42,6 +45,8 @@ class Auditor:
         seed: int | None = None,
     ) -> None:
         self.status = AuditStatus()
+        self.contradiction = ""
+        """What the last audit found at first and not again; empty if that was nothing."""
         self._chain = chain
         self._mirror = mirror
         self._search = search
@@ -60,14 +65,23 @@ class Auditor:
         """
         if not self._every or seen is None or seen.time != head.time or head.number < self._next:
             return ""
-        self._next = head.number + self._every
         accounts = self._accounts(seen)
-        if not accounts:
-            return ""
-        return await self.compare(accounts, head, seen)
+        self.contradiction = ""
+        differing: list[str] = []
+        if accounts:
+            differing = await self._differing(accounts, head, seen)
+        if differing:
+            first = self._said(differing, accounts, head)
+            differing = await self._differing(accounts, head, await observe(self._chain, self._mirror, head))
+            self.contradiction = "" if differing else first
+        self._next = head.number + self._every
+        total = self.status.total_accounts + len(accounts)
+        self.status = AuditStatus(head.number, len(accounts), len(differing), total)
+        self._telemetry.audited(len(accounts), len(differing))
+        return self._said(differing, accounts, head)
 
-    async def compare(self, accounts: Sequence[bytes], head: Header, seen: Observations) -> str:
-        """Compares these accounts; says what differs."""
+    async def _differing(self, accounts: Sequence[bytes], head: Header, seen: Observations) -> list[str]:
+        """What of these accounts is valued otherwise there."""
         ours = confirm(self._mirror, accounts, seen)
         lens, page = self._chain.target.lens, self._page
         pages = [list(accounts[start : start + page]) for start in range(0, len(accounts), page)]
@@ -80,14 +94,13 @@ class Auditor:
                 differing += [] if any(one.unreadable for one in part) else [f"a page is refused: {answer}"]
                 continue
             differing += [text for one, *theirs in zip(part, *answer, strict=True) if (text := _differs(one, *theirs))]
-        total = self.status.total_accounts + len(accounts)
-        self.status = AuditStatus(head.number, len(accounts), len(differing), total)
-        self._telemetry.audited(len(accounts), len(differing))
+        return differing
+
+    def _said(self, differing: Sequence[str], accounts: Sequence[bytes], head: Header) -> str:
         if not differing:
             return ""
-        return (
-            f"{len(differing)} of {len(accounts)} accounts differ from the chain at block {head.number}: {differing[0]}"
-        )
+        number = f"{len(differing)} of {len(accounts)} accounts"
+        return f"{number} differ from the chain at block {head.number}: {differing[0]}"
 
     def _accounts(self, seen: Observations) -> list[bytes]:
         standing = self._search.standing(seen)

@@ -325,6 +325,9 @@ class KeeperService:
 
     async def _audit(self, parts: Parts, head: Header) -> None:
         problem = await parts.auditor.look(head, parts.passes.observations)
+        if parts.auditor.contradiction:
+            doubt = "read again at the same block they do not; the node contradicted itself"
+            self._log.once("audit", "audit", f"{parts.auditor.contradiction}; {doubt}")
         if problem and problem not in parts.passes.halts:
             parts.passes.halts.append(problem)
             advice = "nothing is sent any more; look with `plimsoll keeper doctor`, then start again"
