@@ -24,6 +24,7 @@ class Bug:
     :param into: contracts whose code gets the bug.
     :param breaks: what is wrong then.
     :param sees: ids of the invariants that it violates.
+    :param decimals: of the settlement tokens of the world in which it is hunted; None: as in the parameters.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Bug:
     into: tuple[str, ...]
     breaks: str
     sees: tuple[str, ...]
+    decimals: int | None = None
 
 
 def read_bugs(path: Path) -> list[Bug]:
@@ -51,6 +53,7 @@ def read_bugs(path: Path) -> list[Bug]:
                 tuple(entry["into"]),
                 entry["breaks"],
                 tuple(entry["sees"]),
+                entry.get("decimals"),
             )
         except KeyError as missing:
             raise BugError(f"{path.name}: bug {name} has no {missing}") from missing

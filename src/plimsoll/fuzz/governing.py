@@ -64,9 +64,12 @@ class Governing(Trading):
         return c.pick((self.cast.owner, self.cast.owner, self.cast.guardian, self.cast.thief))
 
     def pause(self) -> None:
-        """Sets or lifts pauses."""
+        """Sets or lifts pauses; now and then the guardian tries to lift one."""
         c = self._c
-        if c.one_in(2):
+        paused = [pool for pool in self._pools if self.state.pool_terms[pool].risk.pause_flags]
+        if paused and c.one_in(3):
+            self.take("set_pause", self.cast.guardian, c.pick(paused), c.pick((0, 1, 2)))
+        elif c.one_in(2):
             self.take("set_pause", self._ruler(), c.pick(self._pools), c.pick((0, 0, 0, 1, 2, 4, 7, 8)))
         else:
             self.take("set_reduce_only", self._ruler(), c.pick(self._markets), c.below(3) == 2)

@@ -81,7 +81,7 @@ def _hunter() -> bytes:
 
 def fingerprint(bug: Bug, root: Path, seed: int) -> str:
     """Changes with the bug, with the contracts that get it, with fuzzer and model, and with the seed."""
-    digest = hashlib.sha256(repr((bug.file, bug.old, bug.new, bug.into, seed)).encode())
+    digest = hashlib.sha256(repr((bug.file, bug.old, bug.new, bug.into, bug.decimals, seed)).encode())
     digest.update(_contracts(root, bug.into) + _hunter())
     return digest.hexdigest()[:32]
 
@@ -101,11 +101,11 @@ def hunt(bug: Bug, root: Path, *, seed: int, actions: int, onlooker: bool = True
     if all(changed[name].bytecode == plain.artifact(name).bytecode for name in bug.into):
         raise BugError(f"bug {bug.name} changes no code: renew it")
     try:
-        prepared = prepare(SETTING, cached=False, changed=changed)
+        prepared = prepare(_setting(bug.decimals), cached=False, changed=changed)
     except Revert as error:
         took = round(time.monotonic() - start, 1)
         return Verdict(bug.name, ("deployment",), 0, took, str(error), (), key)
-    return replace(_run(bug.name, prepared, seed, actions, onlooker, start), key=key)
+    return replace(_run(bug.name, prepared, seed, actions, onlooker, start, bug.decimals), key=key)
 
 
 def hunt_switched(bug: Bug, every: Sequence[Bug], root: Path, *, seed: int, actions: int) -> Verdict:
@@ -119,10 +119,10 @@ def hunt_switched(bug: Bug, every: Sequence[Bug], root: Path, *, seed: int, acti
     if not is_switchable(bug, root):
         return hunt(bug, root, seed=seed, actions=actions)
     start, key = time.monotonic(), fingerprint(bug, root, seed)
-    prepared = _shared(bug.into, tuple(every), root)
+    prepared = _shared(bug.into, tuple(every), root, bug.decimals)
     changed = [prepared.artifacts.artifact(name) for name in bug.into]
     state = switched_on(prepared.state, changed, number_of(bug, every))
-    verdict = _run(bug.name, replace(prepared, state=state), seed, actions, True, start)
+    verdict = _run(bug.name, replace(prepared, state=state), seed, actions, True, start, bug.decimals)
     return replace(verdict, key=key)
 
 
@@ -132,19 +132,32 @@ def without_bug(into: tuple[str, ...], every: Sequence[Bug], root: Path, *, seed
 
 
 @cache
-def _shared(into: tuple[str, ...], every: tuple[Bug, ...], root: Path) -> Prepared:
+def _shared(into: tuple[str, ...], every: tuple[Bug, ...], root: Path, decimals: int | None = None) -> Prepared:
     """The world that bugs of these contracts share."""
     within = [bug for bug in every if is_switchable(bug, root)]
     changed = {
         name: compile_switched(root, name, [bug for bug in within if name in bug.into], every, root / FOLDER)
         for name in into
     }
-    return prepare(SETTING, changed=changed)
+    return prepare(_setting(decimals), changed=changed)
 
 
-def _run(name: str, prepared: Prepared, seed: int, actions: int, onlooker: bool, start: float) -> Verdict:
+def _setting(decimals: int | None) -> Setting:
+    """The world of a hunt."""
+    return replace(SETTING, settlement_decimals=decimals)
+
+
+def _run(
+    name: str,
+    prepared: Prepared,
+    seed: int,
+    actions: int,
+    onlooker: bool,
+    start: float,
+    decimals: int | None = None,
+) -> Verdict:
     """Runs examples until something shows a bug or so many actions were taken."""
-    with World(SETTING, prepared, "revm") as world:
+    with World(_setting(decimals), prepared, "revm") as world:
         campaign = Campaign(session=Session(world))
         report = campaign.run(seed, actions=actions)
         by, message, alone = list[str](), "", list[str]()

@@ -147,12 +147,16 @@ class Trading(Money):
         self._batch("expire_orders")
 
     def cancel(self) -> None:
-        """Cancels an order, in time or too late, one's own or another's."""
-        orders = self._pending()
-        if orders:
-            order = self._c.pick(orders)
-            caller = owner_of(order.account) if not self._c.one_in(8) else self.cast.thief
-            self.take("cancel_order", caller, order)
+        """Cancels an order, in time or too late, often to the second, one's own or another's."""
+        c = self._c
+        pending = [entry for queue in self.state.queues.values() for entry in queue.orders]
+        if not pending:
+            return
+        order, price_time = c.pick(pending)
+        caller = owner_of(order.account) if not c.one_in(8) else self.cast.thief
+        left = price_time - self.state.rules[order.market].cancel_margin - self.time
+        wait = left + c.pick((0, 0, -1)) if left > 0 and c.one_in(2) else None
+        self.take("cancel_order", caller, order, wait=wait)
 
     # ── prices ─────────────────────────────────────────────────────────────
 
