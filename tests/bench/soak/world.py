@@ -34,7 +34,7 @@ WALK_PPM = 1_500
 JUMP_PPM = 60_000
 JUMP_EVERY = 25
 """Blocks between two jumps, on average."""
-PULL = 60
+PULL = 150
 """One part in that many of the way back to the first price is taken in each block."""
 OTHERS_EVERY = 300
 NEWCOMERS = 40
@@ -104,7 +104,7 @@ class World:
         protocol, self.sub = self.protocol, self.sub + 1
         account = AccountId(protocol.trader, protocol.pools["majors"].id, self.sub).to_bytes()
         worth = self.rng.randint(500, 5_000)
-        deposit = worth * 1_000 // self.rng.randint(9_000, 14_500) + 1
+        deposit = worth * 1_000 // self.rng.randint(4_000, 6_400) + 1
         size = worth * WAD // self.cents * 100 // 10**12 * 10**12 * self.rng.choice((1, 1, -1))
         coin, market = protocol.tokens["USDC"], protocol.market("ETH")
         bound = NO_LIMIT if size > 0 else 0
