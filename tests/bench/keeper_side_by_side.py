@@ -46,6 +46,7 @@ class Result:
     :param last: seconds from the last fall of the price to the last liquidation.
     :param times: seconds from the first fall after which each liquidation landed, in order.
     :param delays: seconds from the latest fall before it to each liquidation, in order of size.
+    :param falls: seconds from the first fall to each.
     :param left: accounts still below the line at the end.
     :param bad_debt: booked, and negative equity that is left, $.
     """
@@ -56,6 +57,7 @@ class Result:
     last: float | None = None
     times: list[int] = field(default_factory=list)
     delays: list[int] = field(default_factory=list)
+    falls: list[int] = field(default_factory=list)
     results: Counter[str] = field(default_factory=Counter)
     left: int = 0
     bad_debt: float = 0.0
@@ -150,6 +152,7 @@ def below(protocol: Protocol, scene: Scene) -> list[tuple[int, int]]:
 
 def count(result: Result, protocol: Protocol, falls: list[int], scene: Scene) -> None:
     """Reads from the chain what happened since the first price."""
+    result.falls = [fall - falls[0] for fall in falls]
     first, house, head = falls[0], protocol.clearinghouse, protocol.anvil.block_number()
     wanted = {"address": house.address, "fromBlock": hex(first), "toBlock": "latest"}
     logs = protocol.rpc.request("eth_getLogs", [wanted])
@@ -216,8 +219,8 @@ def table(found: list[Result], setting: Setting, delay: float) -> str:
 def draw(found: list[Result], setting: Setting, delay: float, path: Path) -> None:
     """Accounts dealt with over time, and bad debt."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), gridspec_kw={"width_ratios": [3, 1]})
-    for at in range(len(setting.steps)):
-        left.axvline(at * setting.pause, color="#cccccc", linewidth=1, zorder=0)
+    for at in found[-1].falls:
+        left.axvline(at, color="#cccccc", linewidth=1, zorder=0)
     for one in found:
         steps = [0, *one.times, *([one.times[-1]] if one.times else [])]
         left.step(
@@ -232,6 +235,7 @@ def draw(found: list[Result], setting: Setting, delay: float, path: Path) -> Non
     names = [one.name for one in found]
     right.bar(names, [one.bad_debt for one in found], color=[COLOURS[name] for name in names])
     right.set_title("bad debt, $", fontsize=10)
+    right.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     for axis in (left, right):
         axis.spines[["top", "right"]].set_visible(False)
     figure.tight_layout()
