@@ -19,7 +19,7 @@ from plimsoll.keeper.book.mirror import Mirror
 from plimsoll.keeper.errors import HeadMovedError
 from plimsoll.keeper.node.decode import Decoder
 from plimsoll.keeper.node.headers import Header
-from plimsoll.keeper.options import Options
+from plimsoll.keeper.operations.sections import NodeConfig
 from plimsoll.keeper.target import Target
 
 __all__ = [
@@ -83,7 +83,7 @@ def history(target: Target, head: Header) -> Mirror:
     """All accounts and pending orders at a block, from the logs since the deployment began."""
     house, book = target.clearinghouse, target.order_book
     decoder, mirror = Decoder((house.address, house.abi), (book.address, book.abi)), Mirror()
-    start, chunk = target.first_block, Options().log_chunk
+    start, chunk = target.first_block, NodeConfig().log_chunk
     while start <= head.number:
         end = min(start + chunk - 1, head.number)
         wanted = {"address": list(decoder.addresses), "fromBlock": hex(start), "toBlock": hex(end)}

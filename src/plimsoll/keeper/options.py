@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from plimsoll.units import WAD
 
@@ -47,11 +46,6 @@ class Options:
     :param dry_run: decides and simulates everything, sends nothing.
     :param sub_account: number of the keeper's own account in each pool, which rewards are credited to.
     :param reserve: settlement asset, WAD, that is never spent on collateral.
-    :param database: file of what was read from logs; None keeps it in memory.
-    :param log_chunk: most blocks asked for at once.
-    :param page: accounts per call of `Lens.healthBatch`; halved by itself when a node gives too little gas for it.
-    :param max_reverts: so many reverted transactions in a row, lost races aside, stop the keeper.
-    :param patience: blocks after which a transaction that is not mined is given up.
     :param push_after: seconds after which signed prices of open markets are brought on chain alone; 0: never.
     :param claim_for: LPs who made the keeper an operator of their shares, whose paid redemptions it takes for them.
     """
@@ -60,10 +54,5 @@ class Options:
     dry_run: bool = False
     sub_account: int = 0
     reserve: int = 0
-    database: Path | None = None
-    log_chunk: int = 5_000
-    page: int = 100
-    max_reverts: int = 5
-    patience: int = 50
     push_after: int = 0
     claim_for: tuple[str, ...] = ()

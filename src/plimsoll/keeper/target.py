@@ -1,4 +1,4 @@
-"""The contracts a keeper works for, and what it must find behind the address of a node."""
+"""The contracts a keeper works for."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from plimsoll.chain.contract import Contract
 from plimsoll.chain.receipt import ErrorRegistry, EventRegistry
 from plimsoll.chain.rpc import Rpc
 from plimsoll.deploy.deployment import Deployment
-from plimsoll.keeper.errors import ConfigurationError, UnsafeStateError
+from plimsoll.keeper.errors import ConfigurationError
 
 __all__ = ["Target"]
 
@@ -92,17 +92,6 @@ class Target:
         """The ERC-20 token at an address."""
         return self._at(address, self.token_abi, "token")
 
-    def check(self, *, started: bool) -> None:
-        """Compares the node with the deployment.
-
-        :param started: whether the keeper was already working on this node.
-        :raises ConfigurationError: it is another chain, and the keeper only begins.
-        :raises UnsafeStateError: it has become another chain.
-        """
-        problem = self._problem()
-        if problem is not None:
-            raise (UnsafeStateError if started else ConfigurationError)(problem)
-
     def _at(self, address: str, abi: Abi, name: str) -> Contract:
         found = self._others.get(address)
         if found is None:
@@ -110,35 +99,3 @@ class Target:
             found = Contract(self.rpc, address, abi, errors=known.errors, events=known.events, name=name)
             self._others[address] = found
         return found
-
-    def _problem(self) -> str | None:
-        answers = self.rpc.batch(
-            [
-                ("eth_chainId", []),
-                ("eth_getBlockByNumber", [hex(self.first_block), False]),
-                *[("eth_getCode", [contract.address, "latest"]) for contract in self._contracts()],
-            ]
-        )
-        for answer in answers:
-            if isinstance(answer, Exception):
-                raise answer
-        chain, first = int(answers[0], 16), answers[1]
-        where = f"the node at {self.rpc.address}"
-        if chain != self.chain_id:
-            wanted = f"{self.network} is deployed on chain {self.chain_id}"
-            return f"{where} runs chain {chain}, {wanted}; name another node with --rpc"
-        if first is None or first["hash"] != self.first_block_hash:
-            return (
-                f"{where} runs another instance of chain {chain} than the one {self.network} was deployed on "
-                "(was it reset?); run `plimsoll deploy` and start the keeper again"
-            )
-        for contract, code in zip(self._contracts(), answers[2:], strict=True):
-            if code in ("0x", None):
-                return (
-                    f"{where} has no code at {contract.address} ({contract.name}): nothing is deployed there, or the "
-                    "chain was reset; run `plimsoll deploy` and start the keeper again"
-                )
-        return None
-
-    def _contracts(self) -> tuple[Contract, ...]:
-        return self.clearinghouse, self.order_book, self.hub, self.lens

@@ -6,7 +6,6 @@ so that no amount passes through a float.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -124,18 +123,12 @@ class KeeperConfig(Section):
         )
 
     def options(self) -> Options:
-        """Options of the jobs; the database only where it is a file."""
-        url = self.database.url
+        """Options of the jobs."""
         return Options(
             limits=self.limits(),
             dry_run=self.dry_run,
             sub_account=self.decisions.sub_account,
             reserve=self.decisions.reserve,
-            database=None if url is None or "://" in url else Path(url),
-            log_chunk=self.node.log_chunk,
-            page=self.node.page,
-            max_reverts=self.sending.max_reverts,
-            patience=self.sending.patience,
             push_after=self.prices.push_after,
             claim_for=self.decisions.claim_for,
         )
