@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
+import plimsoll.keeper
 from plimsoll.keeper.errors import ConfigurationError
 from plimsoll.keeper.operations.config import JOBS, KeeperConfig, Objective, Route
 from plimsoll.keeper.operations.load import known_keys, load_config, sample
+from plimsoll.keeper.operations.sections import JobConfig
 from plimsoll.units import WAD
 
 
@@ -32,6 +36,19 @@ def test_without_a_file_the_defaults_are_those_of_the_options() -> None:
     assert (config.options().limits.min_profit, config.options().limits.min_discount_ppm) == (WAD // 50, 10_000)
     assert config.sending_options().limits.max_reverts == 5
     assert set(config.jobs) == set(JOBS)
+
+
+def test_every_setting_is_read_by_the_keeper() -> None:
+    files = [path for path in Path(plimsoll.keeper.__file__).parent.rglob("*.py") if path.name != "sections.py"]
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in files]
+    read = {node.attr for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    found: list[str] = []
+    for name, section in KeeperConfig.model_fields.items():
+        kind = JobConfig if name == "jobs" else section.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            found += [f"{name}.{key}" for key in kind.model_fields]
+    assert len(found) > 50
+    assert [one for one in found if one.split(".")[1] not in read] == []
 
 
 def test_amounts_are_read_exactly_and_times_with_their_units(tmp_path: Path) -> None:

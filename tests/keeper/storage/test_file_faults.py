@@ -201,6 +201,19 @@ def test_what_can_be_read_of_the_journal_is_carried_over(path: Path) -> None:
     repository.close()
 
 
+def test_a_file_is_examined_unless_the_operator_does_without(path: Path) -> None:
+    repository = filled(path)
+    root = repository._database.query("SELECT rootpage FROM sqlite_master WHERE name = 'rows'")[0][0]
+    repository.close()
+    spoil(path, (root - 1) * 4096, bytes(4096))
+    with pytest.raises(DatabaseCorruptError, match="damaged"):
+        SqliteRepository(path, IDENTITY)
+    repository = SqliteRepository(path, IDENTITY, examine=False)
+    with pytest.raises(DatabaseCorruptError):
+        list(repository.rows())
+    repository.close()
+
+
 def test_a_damaged_file_in_use_by_another_is_not_put_aside(path: Path) -> None:
     filled(path).close()
     other = SqliteRepository(path, IDENTITY, shared=True)

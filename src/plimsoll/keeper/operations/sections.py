@@ -140,7 +140,7 @@ class DatabaseConfig(Section):
     """Where state and journal are kept.
 
     :param url: SQLite file or postgresql://…; None: a file under `build/keeper`, one per network and sender.
-    :param integrity_check: examine the whole file at the start.
+    :param integrity_check: examine the whole file at the start; PostgreSQL examines its own.
     """
 
     url: StorePath | None = None

@@ -89,7 +89,13 @@ def build(
         session: aiohttp.ClientSession | None = None
         try:
             await nodes.open()
-            repository = open_repository(database, target.identity, shared=config.ha.enabled, put_aside=True)
+            repository = open_repository(
+                database,
+                target.identity,
+                shared=config.ha.enabled,
+                examine=config.database.integrity_check,
+                put_aside=True,
+            )
         except BaseException:
             await nodes.close()
             raise
@@ -102,7 +108,12 @@ def build(
         house, book = target.clearinghouse, target.order_book
         decoder = Decoder((house.address, house.abi), (book.address, book.abi), owners=[who.address])
         follower = Follower(
-            nodes.client, repository, decoder, first_block=target.first_block, sink=MirrorSink(mirror, search)
+            nodes.client,
+            repository,
+            decoder,
+            first_block=target.first_block,
+            sink=MirrorSink(mirror, search),
+            longest=config.node.log_chunk,
         )
         chain = Chain(nodes.client, target)
         manager = TransactionManager(

@@ -32,6 +32,7 @@ class SqliteRepository(SqlRepository):
     :param identity: what the data must belong to; None, with `read_only`, for whatever is there.
     :param shared: high availability: other processes that ask for it too may have it open; only the leader writes.
     :param read_only: takes no lock and writes nothing; for looking while a keeper runs.
+    :param examine: reads the whole structure of a file before it is used.
     :param put_aside: a damaged file is put aside and begun anew, instead of refused. `quarantined` tells where it is.
     :raises ConfigurationError: the file cannot be used, is no keeper's, or another keeper uses it.
     :raises DatabaseCorruptError: it is damaged.
@@ -44,6 +45,7 @@ class SqliteRepository(SqlRepository):
         *,
         shared: bool = False,
         read_only: bool = False,
+        examine: bool = True,
         put_aside: bool = False,
     ) -> None:
         self._file_lock: FileLock | None = None
@@ -54,14 +56,14 @@ class SqliteRepository(SqlRepository):
             self._file_lock = FileLock(path, shared=shared)
         try:
             try:
-                database = _opened(path, shared, read_only)
+                database = _opened(path, shared, read_only, examine)
             except DatabaseCorruptError as error:
                 if path is None or read_only or not put_aside or self._file_lock is None:
                     raise DatabaseCorruptError(
                         f"{error}; put it aside and let the keeper read the chain again, or restore a copy"
                     ) from None
                 moved = _put_aside(path, self._file_lock, shared)
-                database = _opened(path, shared, read_only)
+                database = _opened(path, shared, read_only, examine)
                 _carry_over(moved, database)
             try:
                 super().__init__(database, identity, read_only=read_only)
@@ -83,7 +85,7 @@ class SqliteRepository(SqlRepository):
             self._file_lock = None
 
 
-def _opened(path: Path | None, shared: bool, read_only: bool) -> SqliteDatabase:
+def _opened(path: Path | None, shared: bool, read_only: bool, examine: bool) -> SqliteDatabase:
     existed = path is not None and path.exists()
     database = SqliteDatabase(path, exclusive=not shared, read_only=read_only)
     try:
@@ -100,7 +102,7 @@ def _opened(path: Path | None, shared: bool, read_only: bool) -> SqliteDatabase:
         elif version != str(SCHEMA) or (read_only and not names):
             raise ConfigurationError(f"{path} is of another version of the keeper; move it away or name another")
         if not read_only:
-            if existed:
+            if existed and examine:
                 database.check()
             database.make_tables()
     except BaseException:
