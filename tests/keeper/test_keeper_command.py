@@ -242,12 +242,14 @@ def test_a_chain_reset_while_it_runs_ends_it_with_unsafe_state(tmp_path: Path) -
         port = anvil.port
         protocol = Protocol(anvil, deploy(anvil.sender(0), Parameters.load(path), book=book_path(path)))
         process = start(Shop(protocol, path))
+    assert process.stdout is not None
+    while "next try in" not in (line := process.stdout.readline()):
+        assert line, process.communicate(timeout=10)
     with Anvil(timestamp=START + 100, port=port):
         out, err = process.communicate(timeout=60)
     assert process.returncode == 3, (out, err)
     assert "is of another instance of chain 31337" in err
     assert len(err.splitlines()) == 1
-    assert "next try in" in out
 
 
 def test_the_shown_address_is_without_secrets() -> None:

@@ -131,6 +131,14 @@ def test_a_snapshot_serves_once(anvil: Anvil) -> None:
         anvil.revert(taken)
 
 
+def test_what_is_sent_after_a_revert_is_mined_at_once(anvil: Anvil) -> None:
+    # Anvil takes a mined transaction out of its pool a little later, by sender and nonce.
+    transaction = {"from": anvil.accounts[1], "to": "0x" + "33" * 20, "gas": "0x7530"}
+    for _ in range(400):
+        with anvil.snapshot():
+            assert anvil.rpc.request("eth_sendTransactionSync", [transaction])["status"] == "0x1"
+
+
 def test_impersonated_addresses_send(anvil: Anvil) -> None:
     sender = anvil.impersonate("0x" + "22" * 20, balance=10**18)
     receipt = sender.send("0x" + "33" * 20, value=7)

@@ -132,7 +132,7 @@ def test_a_key_sends_fee_fields_of_eip_1559(anvil: Anvil) -> None:
 def test_a_used_nonce_is_fetched_again(anvil: Anvil) -> None:
     first, second = KeySender(anvil.rpc, KEY), KeySender(anvil.rpc, KEY)
     first.submit(TARGET)
-    second.submit(TARGET)
+    second.submit(TARGET, value=1)
     assert int(transaction(anvil.rpc, first.submit(TARGET))["nonce"], 16) == 2
 
 

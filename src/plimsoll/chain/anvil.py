@@ -268,12 +268,31 @@ class Anvil:
 
         :raises AnvilError: the id is unknown or used.
         """
+        self.settle_pool()
         if self.rpc.request("evm_revert", [snapshot]) is not True:
             raise AnvilError(f"snapshot {snapshot} is unknown or already used; take a new one")
         self.rpc.request("anvil_dropAllTransactions")
         base_fee = self._next_base_fees.pop(snapshot, None)
         if base_fee is not None:
             self.rpc.request("anvil_setNextBlockBaseFeePerGas", [base_fee])
+
+    def settle_pool(self) -> None:
+        """Waits until no mined transaction is left in the pool; call it before `evm_revert`.
+
+        Anvil answers for a mined block before it has taken the block's transactions out of its pool. What is sent after
+        a revert with the same sender and nonce would be taken out in their place, and never be mined.
+
+        :raises AnvilError: a mined transaction stays in the pool for ten seconds.
+        """
+        deadline = time.monotonic() + 10
+        while int(self.rpc.request("txpool_status")["pending"], 16) and self._mined_in_pool():
+            if time.monotonic() > deadline:
+                raise AnvilError("the node keeps mined transactions in its pool; restart it")
+
+    def _mined_in_pool(self) -> bool:
+        waiting = self.rpc.request("txpool_content")["pending"].values()
+        hashes = [transaction["hash"] for nonces in waiting for transaction in nonces.values()]
+        return any(self.rpc.request("eth_getTransactionReceipt", [tx_hash]) is not None for tx_hash in hashes)
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[None]:

@@ -149,6 +149,7 @@ class AnvilDriver(Driver):
         return self._rpc.request("evm_snapshot")
 
     def _restore_snapshots(self, tokens: Sequence[Any]) -> None:
+        self.anvil.settle_pool()
         if self._rpc.request("evm_revert", [tokens[0]]) is not True:
             raise FuzzError(f"the node does not know snapshot {tokens[0]}; let nothing else use it")
         self._rpc.request("anvil_dropAllTransactions")
