@@ -31,15 +31,12 @@ contract SolvencyModule is Ledger {
 
     // ── called by the other modules, inside their lock ─────────────────────
 
-    /// @notice Before profit of `market` is credited: deleverages it if triggered, socialises what is still missing.
+    /// @notice Before profit of `market` is credited: socialises what the pool lacks, then deleverages the market if triggered.
     /// Needs one price, which the caller has stored in the market already.
     function protect(MarketId market) external {
         require(lockedBy_ != address(0), NotLocked());
         Pool memory p = _loadPool(market.pool());
-        Market memory m = _loadMarketToChange(market);
-        if (_nav(p) < 0 || _unsound(p, m)) _deleverage(p, m);
-        _storeMarket(m);
-        _socialise(p);
+        _storeMarket(_secure(p, market));
         _storePool(p);
     }
 
@@ -56,12 +53,12 @@ contract SolvencyModule is Ledger {
     function deleverage(MarketId market) external locked {
         Pool memory p = _loadPool(market.pool());
         _revalue(p);
+        _socialise(p);
         Market memory m = _loadMarketToChange(market);
         int256 open = _openProfit(m, m.long) + _openProfit(m, m.short);
         int256 threshold = int256(_nav(p).positivePart() * p.risk.adlTriggerPpm() / PPM);
         require(open > threshold && _deleverage(p, m), NothingToDeleverage(market, open, threshold));
         _storeMarket(m);
-        _socialise(p);
         _storePool(p);
     }
 
@@ -71,10 +68,8 @@ contract SolvencyModule is Ledger {
         bool settled = m.margin.has(MarketFlags.SETTLED);
         _reprice(p, m);
         if (_unsound(p, m)) {
-            _deleverage(p, m);
             _storeMarket(m);
-            _socialise(p);
-            m = _loadMarketToChange(market);
+            m = _secure(p, market);
         }
         for (uint256 i; i < accounts.length; ++i) {
             AccountId id = accounts[i];
@@ -252,6 +247,14 @@ contract SolvencyModule is Ledger {
         }
     }
 
+    /// @notice Socialises a negative NAV, then deleverages a market whose profit may still not be credited. In this order: what
+    /// a closing epoch owes its positions is fixed, and no later socialisation reaches it.
+    function _secure(Pool memory p, MarketId market) private returns (Market memory m) {
+        _socialise(p);
+        m = _loadMarketToChange(market);
+        if (_unsound(p, m)) _deleverage(p, m);
+    }
+
     /// @notice Shrinks the winning side of the skew by one fraction, so that the market's net open loss falls to target.
     /// @return acted false when the winning side is not the side of the skew
     function _deleverage(Pool memory p, Market memory m) private returns (bool acted) {
@@ -267,34 +270,40 @@ contract SolvencyModule is Ledger {
             SideMath.deleverageFraction(uint256(excess), uint256(won), skew.abs(), _interest(side), nav <= 0);
         uint256 scale = SideMath.scaleAfter(side.scale, fraction);
         bool closes = scale < LEAST_SCALE;
-        uint256 released = closes ? _closeEpoch(m, side) : _shrink(m, side, scale);
+        uint256 deficit = (-nav).positivePart();
+        uint256 released = closes ? _closeEpoch(m, side, deficit) : _shrink(m, side, scale, deficit);
         _mark(p, m);
         emit Deleveraged(m.id, side.long, closes ? ONE : fraction, m.price, released, closes);
         return true;
     }
 
     /// @notice A' and C' of the next event.
-    function _shrink(Market memory m, Side memory side, uint256 scale) private returns (uint256 released) {
+    /// @param deficit what the pool lacks, WAD: as much of the premium set free stays with it
+    function _shrink(Market memory m, Side memory side, uint256 scale, uint256 deficit)
+        private
+        returns (uint256 released)
+    {
         int256 value = _unitValue(m, side, m.price);
         uint256 before = _premium(m);
         side.scale = scale;
-        uint256 later = _premium(m);
-        released = before > later ? before - later : 0;
+        released = _above(before, _premium(m) + deficit);
         int256 offset = SideMath.offsetAfter(value, scale, m.price, m.index, released, side.shares, side.long);
         _nextEvent(m, side, scale, offset);
     }
 
     /// @notice Deleverages a whole side: its positions keep C_end as their value, and the market owes it to them.
-    function _closeEpoch(Market memory m, Side memory side) private returns (uint256 released) {
+    /// @param deficit what the pool lacks, WAD: as much of the premium set free stays with it
+    function _closeEpoch(Market memory m, Side memory side, uint256 deficit) private returns (uint256 released) {
         int256 value = _unitValue(m, side, m.price);
         int256 signed = _signed(side);
         uint256 shares = side.shares;
         uint256 before = _premium(m);
         side.shares = 0;
         uint256 later = _premium(m);
-        released = before > later ? before - later : 0;
+        released = _above(before, later + deficit);
         // Closing more than the skew may turn it over and raise the premium: the side pays that.
-        int256 gain = released != 0 ? SideMath.unitGain(released, shares) : -SideMath.unitLoss(later - before, shares);
+        uint256 raised = _above(later, before);
+        int256 gain = SideMath.unitGain(released, shares) - SideMath.unitLoss(raised, shares);
         int256 end = side.long ? value + gain : value - gain;
         m.owed += (signed * end - side.entrySum).divCeil(UNIT);
         epochEnds_[m.id][_sideKey(side.long)][side.epoch] = end;
@@ -302,6 +311,11 @@ contract SolvencyModule is Ledger {
         side.epoch += 1;
         (side.entrySum, side.openEntrySum) = (0, 0);
         _nextEvent(m, side, ONE, 0);
+    }
+
+    /// @notice a − b, or 0 if that is negative.
+    function _above(uint256 a, uint256 b) private pure returns (uint256) {
+        return a > b ? a - b : 0;
     }
 
     function _nextEvent(Market memory m, Side memory side, uint256 scale, int256 offset) private {

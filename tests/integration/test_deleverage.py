@@ -53,7 +53,6 @@ def act(p: Protocol, every: list[bytes]) -> tuple[PoolMirror, PoolMirror, int]:
             one.reprice(m)
     fraction = mirror_actions.deleverage(mirror, p.market(MARKET), revalue=True)
     assert fraction is not None
-    mirror_actions.socialise(mirror)
     assert mirror.differences() == []
     event = receipt.event("Deleveraged").args
     assert (event["fraction"], event["price"]) == (fraction, mirror.markets[p.market(MARKET)].price)

@@ -19,20 +19,26 @@ from plimsoll.fuzz.generator import FULL, Generator
 from plimsoll.fuzz.invariants import ledger_identities
 from plimsoll.fuzz.wind_down import StuckError, WindDown, leftovers
 from plimsoll.model.engine.actions import ACTIONS
+from plimsoll.model.engine.books import load_pool
 from plimsoll.model.engine.draft import Draft, Refusal
 from plimsoll.model.engine.state import State, account_id, market_id
+from plimsoll.units import WAD
 
 SOLVENT = {**FULL, "overrun": 0, "strand": 0}
-"""Without the scenes that take the price so far in one second that a pool owes winners more than it has: see
-`test_profits_that_a_deleveraging_locked_beyond_what_the_pool_has_stay_unpaid`."""
+"""Without the scenes that take the price so far in one second that losers owe the pool more than they have, while
+winners are paid."""
 
 
-def after(decimals: int, data: bytes) -> State:
+def after(decimals: int, data: bytes, mix: dict[str, int]) -> State:
     """The state after an example, and after everybody left."""
     session = session_of(decimals)
     cast, model = cast_of(session.world), Model(session.start)
-    Generator(cast, model.state, model.take, Choices(data), SOLVENT).run(400)
+    Generator(cast, model.state, model.take, Choices(data), mix).run(400)
     return WindDown(cast, model.state, model.take).run()
+
+
+def navs(s: State) -> dict[int, int]:
+    return {pool: load_pool(Draft(s), pool).nav for pool in s.pools}
 
 
 @pytest.mark.parametrize("decimals", DECIMALS)
@@ -40,7 +46,7 @@ def test_everybody_can_leave(decimals: int) -> None:
     @examples(30)
     @given(st.binary(min_size=100, max_size=1500))
     def property_(data: bytes) -> None:
-        end = after(decimals, data)
+        end = after(decimals, data, FULL)
         assert list(leftovers(end)) == []
         assert list(ledger_identities(end)) == []
         for pool, terms in end.pool_terms.items():
@@ -51,25 +57,76 @@ def test_everybody_can_leave(decimals: int) -> None:
     property_()
 
 
-def test_profits_that_a_deleveraging_locked_beyond_what_the_pool_has_stay_unpaid() -> None:
-    """A known limit of INV-40. The price goes up 3.6 times within two seconds while the pool holds against two whales,
-    so its NAV is below zero when `deleverage` is called. That closes the epoch of the longs at the full unit value;
-    socialisation, which would come next, finds no shares to take from, and the last to leave finds the money gone."""
-    session = session_of(6)
-    cast, model = cast_of(session.world), Model(session.start)
-    market, keeper = market_id(1, 0), account_id(cast.keepers[0], 1)
-    terms = model.state.market_terms[market]
-    feed = model.state.assets[terms.margin.asset].feed
-    for trader in cast.traders[:2]:
-        account = account_id(trader, 1)
-        model.do("deposit", trader, account, model.state.pool_terms[1].token, 4_000_000 * 10**6)
-        model.trade(account, market, terms.limits.max_position, keeper)
-    answer = model.state.feeds[feed].rounds[model.state.feeds[feed].latest].answer
-    for tenths in (19, 36):
-        model.do("push_round", cast.owner, feed, answer * tenths // 10, model.state.time + 1, wait=1)
-    model.do("deleverage", cast.keepers[0], market)
-    with pytest.raises(StuckError, match="InsufficientPoolLiquidity"):
-        WindDown(cast, model.state, model.take).run()
+@pytest.mark.parametrize("decimals", DECIMALS)
+def test_everybody_gets_all_that_is_his(decimals: int) -> None:
+    @examples(20)
+    @given(st.binary(min_size=100, max_size=1500))
+    def property_(data: bytes) -> None:
+        end = after(decimals, data, SOLVENT)
+        assert list(leftovers(end)) == []
+        assert min(navs(end).values()) >= 0
+
+    property_()
+
+
+class Rise:
+    """Two traders hold one side of a market alone, with margin for all they may take; then prices run."""
+
+    def __init__(self) -> None:
+        session = session_of(6)
+        self.cast, self.model = cast_of(session.world), Model(session.start)
+        self.market, self.other = market_id(1, 0), market_id(1, 1)
+        for trader in self.cast.traders[:2]:
+            self.enter(trader, self.market, 100, 4_000_000)
+
+    def enter(self, trader: int, market: int, percent: int, dollars: int) -> None:
+        """A position of so many per cent of what the market allows one; below zero it is short."""
+        account, keeper = account_id(trader, 1), account_id(self.cast.keepers[0], 1)
+        self.model.do("deposit", trader, account, self.model.state.pool_terms[1].token, dollars * 10**6)
+        size = self.model.state.market_terms[market].limits.max_position * percent // 100
+        self.model.trade(account, market, size, keeper)
+
+    def run(self, *markets: int) -> None:
+        """Their prices go to 3.6 times what they are in two seconds, and nobody acts."""
+        feeds = [self.model.state.assets[self.model.state.market_terms[one].margin.asset].feed for one in markets]
+        answers = [one.rounds[one.latest].answer for one in (self.model.state.feeds[feed] for feed in feeds)]
+        for tenths in (19, 36):
+            for feed, answer in zip(feeds, answers, strict=True):
+                time = self.model.state.time + 1
+                self.model.do("push_round", self.cast.owner, feed, answer * tenths // 10, time, wait=1)
+
+    def deleverage(self) -> None:
+        """It closes the epoch."""
+        self.model.do("deleverage", self.cast.keepers[0], self.market)
+        assert self.model.state.markets[self.market].long.shares == 0
+
+    def leave(self) -> State:
+        """The state after everybody left."""
+        end = WindDown(self.cast, self.model.state, self.model.take).run()
+        assert list(leftovers(end)) == []
+        return end
+
+
+def test_winners_pay_a_deficit_before_a_deleveraging_fixes_what_they_get() -> None:
+    scene = Rise()
+    scene.run(scene.market)
+    scene.deleverage()
+    owed = scene.model.state.markets[scene.market].owed
+    assert navs(scene.model.state)[1] == 0
+    assert 15_000_000 * WAD < owed < 25_000_000 * WAD
+    assert navs(scene.leave())[1] >= 0
+
+
+def test_a_loss_that_shows_after_winners_were_paid_stays_with_the_pool() -> None:
+    """A known limit of INV-40. What a trader of the other market owes beyond his margin counts in NAV until he is
+    liquidated. The winners are deleveraged before that, so nobody is left to share his bad debt: NAV stays below zero,
+    the pool is halted, and the last to leave lack as much."""
+    scene = Rise()
+    scene.enter(scene.cast.traders[2], scene.other, -40, 400_000)
+    scene.run(scene.market, scene.other)
+    scene.deleverage()
+    assert navs(scene.model.state)[1] == 0
+    assert navs(scene.leave())[1] < -4_000_000 * WAD
 
 
 def test_who_cannot_leave_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

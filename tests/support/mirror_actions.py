@@ -282,17 +282,22 @@ def unsound(mirror: PoolMirror, m: MarketBook) -> bool:
 
 
 def protect(mirror: PoolMirror, market: int) -> None:
-    """Deleveraging and socialisation before profit is credited."""
-    deleverage(mirror, market)
+    """Socialisation and deleveraging before profit is credited."""
     socialise(mirror)
+    if unsound(mirror, mirror.markets[market]):
+        deleverage(mirror, market)
 
 
 def deleverage(mirror: PoolMirror, market: int, *, revalue: bool = False) -> int | None:
-    """Shrinks the winning side of the skew; the fraction (1e-36), or None when nothing is done."""
+    """Shrinks the winning side of the skew; the fraction (1e-36), or None when nothing is done.
+
+    :param revalue: as the entry point does: all markets at the latest price, and a negative NAV is socialised first.
+    """
     m = mirror.markets[market]
     if revalue:
         for other in mirror.markets.values():
             mirror.reprice(other)
+        socialise(mirror)
     one = m.side(m.skew > 0)
     won = m.open_profit(one)
     total = m.open_profit(m.long) + m.open_profit(m.short)
@@ -301,7 +306,8 @@ def deleverage(mirror: PoolMirror, market: int, *, revalue: bool = False) -> int
         return None
     fraction = side.deleverage_fraction(excess, won, abs(m.skew), one.interest, mirror.nav <= 0)
     scale = side.scale_after(one.scale, fraction)
-    value, before = m.value(one, m.price), m.premium
+    # The pool keeps of the freed premium what it lacks.
+    value, before = m.value(one, m.price), m.premium - positive_part(-mirror.nav)
     if scale < LEAST_SCALE:
         fraction = ONE
         _close_epoch(mirror, m, one, value, before)

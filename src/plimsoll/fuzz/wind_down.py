@@ -145,7 +145,7 @@ class WindDown:
 
     def _liquidate(self) -> None:
         for account, a in list(self.state.accounts.items()):
-            if a.markets or a.raw_cash < 0:
+            if a.markets or a.raw_cash < 0 or account in self.state.sales:
                 keeper = self._keeper(pool_of(account))
                 self._do("liquidate", owner_of(keeper), (account,), keeper)
 
@@ -245,6 +245,14 @@ class WindDown:
             self._do("withdraw", owner, account, token, self.state.collateral[account, index], owner)
         terms = self.state.pool_terms[pool]
         amount = self.state.accounts[account].raw_cash // terms.settlement.unit
+        if not amount:
+            return
+        result = self._try("withdraw", owner, account, terms.token, amount, owner)
+        if result.refusal is None:
+            return
+        if result.refusal.name == "InsufficientPoolLiquidity" and load_pool(self._now(), pool).nav < 0:
+            # Winners were paid before a loss was known, and the pool lacks it. What is there goes to who comes first.
+            amount = result.refusal.values[0] // terms.settlement.unit
         if amount:
             self._do("withdraw", owner, account, terms.token, amount, owner)
 
@@ -305,7 +313,7 @@ class WindDown:
 
 
 def leftovers(s: State) -> Iterator[str]:
-    """What is more than dust after everybody left."""
+    """What is more than dust after everybody left, except money of accounts that a pool with a negative NAV lacks."""
     for name in ("positions", "collateral", "sales"):
         if getattr(s, name):
             yield f"{name} stay: {getattr(s, name)}"
@@ -319,11 +327,19 @@ def leftovers(s: State) -> Iterator[str]:
             yield f"pool {pool}: fees, debts or sales stay: {p}"
         cash = sum(a.raw_cash for account, a in s.accounts.items() if pool_of(account) == pool)
         owners = sum(1 for account in s.accounts if pool_of(account) == pool)
-        if cash > owners * (unit - 1):
-            yield f"pool {pool}: {owners} accounts keep {cash}"
         yield from _claims_left(s, pool)
-        mine = held - cash - s.claim_totals.get((pool, terms.token), 0) - p.insurance - s.junior.get(pool, 0)
-        yield from _shares_left(s.lps[pool], pool, mine - p.loss_sum, unit)
+        payable = held - s.claim_totals.get((pool, terms.token), 0) - p.insurance - s.junior.get(pool, 0)
+        nav = payable - cash - p.loss_sum
+        if cash > owners * (unit - 1) + max(-nav, 0):
+            yield f"pool {pool}: {owners} accounts keep {cash}"
+        # What a closed epoch owes is rounded up once, what each of its positions gets is rounded down.
+        rounding = owners * (unit + len(s.epoch_ends))
+        if nav >= 0:
+            yield from _shares_left(s.lps[pool], pool, nav, unit)
+        elif -nav > cash + rounding:
+            yield f"pool {pool}: NAV is {nav}, its accounts have {cash}"
+        elif payable > rounding:
+            yield f"pool {pool}: {payable} stay while NAV is {nav}"
 
 
 def _claims_left(s: State, pool: int) -> Iterator[str]:
@@ -340,9 +356,6 @@ def _claims_left(s: State, pool: int) -> Iterator[str]:
 
 def _shares_left(lp: LpState, pool: int, nav: int, unit: int) -> Iterator[str]:
     """NAV belongs to the dead deposit, to its part of what came after, and to shares worth less than a native unit."""
-    if nav < 0:
-        yield f"pool {pool}: NAV is {nav}"
-        return
     dead = lp.balances.get(liquidity.DEAD, 0)
     rest = lp.supply - dead
     worth = rest * nav // lp.supply

@@ -99,7 +99,7 @@ def deleveraged(t: Transition, market: int) -> Iterator[str]:
 
 
 def _freed(t: Transition, market: int, gains: list[tuple[int, int]], *, closed: bool) -> Iterator[str]:
-    """The side gets the premium that its shrinking sets free, and each position its part of it."""
+    """The side gets the premium that its shrinking sets free, less what the pool lacks, and each position its part."""
     price, scale = t.after.markets[market].price, t.after.market_terms[market].trade.skew_scale
     old, new = (_skew(s, market, s.markets[market]) for s in (t.before, t.after))
     released = pricing.premium(price, old, scale) - pricing.premium(price, new, scale)
@@ -109,6 +109,12 @@ def _freed(t: Transition, market: int, gains: list[tuple[int, int]], *, closed: 
     # Each floors its profit before and after, and the value per share moves in units of 1e-24, rounded down.
     slack = 2 * len(gains) + 2 + 2 * total // UNIT
     freed = sum(gain for _, gain in gains)
+    nav = load_pool(Draft(t.after), market >> 8).nav
+    if nav < 0:
+        released = min(released, 0)
+    elif nav <= slack and 0 <= freed < released:
+        # The pool kept what it lacked before.
+        released = freed
     if abs(freed - released) > slack:
         yield f"market {market:#x}: {released} of premium were set free, positions gained {freed}"
     for shares, gain in gains:

@@ -78,14 +78,11 @@ class StrikeState:
 
 
 def protect(d: Draft, p: PoolBook, m: MarketBook) -> None:
-    """Before profit of a market (priced and marked) is credited: deleverages it if triggered, socialises what is
-    missing."""
+    """Before profit of a market (priced and marked) is credited: socialises what the pool lacks, then deleverages the
+    market if triggered."""
     save_market(d, m)
     save_pool(d, p)
-    if p.nav < 0 or unsound(p, m):
-        _deleverage(d, p, m)
-    save_market(d, m)
-    socialise(d, p)
+    save_market(d, _secure(d, p, m.id))
     save_pool(d, p)
 
 
@@ -94,12 +91,12 @@ def deleverage(d: Draft, market: int) -> None:
     d.begin()
     p = load_pool(d, market >> 8)
     _revalue(d, p)
+    socialise(d, p)
     m = load_market(d, market)
     total = m.open_profit(m.long) + m.open_profit(m.short)
     threshold = max(p.nav, 0) * p.terms.risk.adl_trigger_ppm // PPM
     require(total > threshold and _deleverage(d, p, m), "NothingToDeleverage", market, total, threshold)
     save_market(d, m)
-    socialise(d, p)
     save_pool(d, p)
     commit(d)
 
@@ -110,6 +107,16 @@ def _revalue(d: Draft, p: PoolBook) -> None:
         m = load_market(d, market_id(p.id, index))
         reprice(d, p, m)
         save_market(d, m)
+
+
+def _secure(d: Draft, p: PoolBook, market: int) -> MarketBook:
+    """Socialises a negative NAV, then deleverages a market whose profit may still not be credited. In this order: what
+    a closing epoch owes its positions is fixed, and no later socialisation reaches it."""
+    socialise(d, p)
+    m = load_market(d, market)
+    if unsound(p, m):
+        _deleverage(d, p, m)
+    return m
 
 
 def _deleverage(d: Draft, p: PoolBook, m: MarketBook) -> bool:
@@ -127,32 +134,34 @@ def _deleverage(d: Draft, p: PoolBook, m: MarketBook) -> bool:
         return False
     fraction = side.deleverage_fraction(excess, won, abs(skew), one.interest, nav <= 0)
     scale = side.scale_after(one.scale, fraction)
+    # What the pool lacks it keeps of the premium that is set free.
+    deficit = max(-nav, 0)
     if scale < LEAST_SCALE:
-        _close_epoch(d, m, one)
+        _close_epoch(d, m, one, deficit)
     else:
-        _shrink(d, m, one, scale)
+        _shrink(d, m, one, scale, deficit)
     mark(p, m)
     return True
 
 
-def _shrink(d: Draft, m: MarketBook, one: SideBook, scale: int) -> None:
+def _shrink(d: Draft, m: MarketBook, one: SideBook, scale: int, deficit: int) -> None:
     """A' and C' of the next event."""
     value, before = m.value(one, m.price), m.premium
     one.scale = scale
-    released = max(before - m.premium, 0)
+    released = max(before - m.premium - deficit, 0)
     offset = side.offset_after(value, scale, m.price, m.index, released, one.shares, one.long)
     _next_event(d, m, one, scale, offset)
 
 
-def _close_epoch(d: Draft, m: MarketBook, one: SideBook) -> None:
+def _close_epoch(d: Draft, m: MarketBook, one: SideBook, deficit: int) -> None:
     """Deleverages a whole side: its positions keep C_end as their value, and the market owes it to them."""
     value, before = m.value(one, m.price), m.premium
     signed, shares = one.signed, one.shares
     one.shares = 0
     later = m.premium
     # Closing more than the skew may turn it over and raise the premium: the side pays that.
-    released = before - later
-    gain = side.unit_gain(released, shares) if released > 0 else -side.unit_loss(-released, shares)
+    released, raised = max(before - later - deficit, 0), max(later - before, 0)
+    gain = side.unit_gain(released, shares) - side.unit_loss(raised, shares)
     end = value + gain if one.long else value - gain
     m.owed += div_ceil(signed * end - one.entry_sum, UNIT)
     d.put("epoch_ends", (m.id, one.long, one.epoch), end)
@@ -215,9 +224,8 @@ def close_settled(d: Draft, market: int, accounts: Sequence[int]) -> None:
     index = market & 0xFF
     reprice(d, p, m)
     if unsound(p, m):
-        _deleverage(d, p, m)
         save_market(d, m)
-        socialise(d, p)
+        m = _secure(d, p, market)
     for account in accounts:
         require(pool_of(account) == p.id, "OtherPool", account, p.id)
         position = get_position(d, account, index)
