@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from tools.prove import document, properties
-from tools.prove.records import Records, fingerprint
+from tools.prove.records import Records, fingerprint, imports, source
 
 from tests.conventions.repository import ROOT
 
@@ -39,6 +39,18 @@ def test_the_document_lists_every_property_as_it_is() -> None:
 def test_every_property_has_a_fingerprint_of_its_own() -> None:
     found = properties.all_properties()
     assert len({fingerprint(item) for item in found}) == len(found)
+
+
+def test_a_proof_depends_on_what_its_file_imports_and_on_nothing_else() -> None:
+    names = {path.name for path in imports(source("HealthProofs", "modules"))}
+    assert {"LiquidationModule.sol", "Ledger.sol", "SideMath.sol", "FixedMath.sol", "Symbolic.sol"} < names
+    assert not {"SolvencyModule.sol", "OrderBook.sol"} & names
+    assert [path.name for path in imports(source("FundingProofs", "libraries"))] == [
+        "Cast.sol",
+        "FixedMath.sol",
+        "FundingMath.sol",
+        "Symbolic.sol",
+    ]
 
 
 def test_a_proof_is_on_record_only_for_the_code_that_was_proved(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """Proofs on record: which code was proved, and in how many seconds.
 
-A record counts while its code is the same: the contracts, the property with the helpers of its file, what all
-properties share, and the translation of queries. Comments do not matter.
+A record counts while its code is the same: the property with the helpers of its file, every source that this file
+imports, directly or through others, the settings of the compiler, and the translation of queries. Comments do not
+matter.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from pathlib import Path
 from tools.prove.properties import FOLDER, ROOT, Property
 
 RECORDS = ROOT / "build" / "prove" / "results.json"
-SHARED = ("contracts/**/*.sol", "tests/symbolic/*.sol", "foundry.toml", "tools/prove/halmos_integers.py")
+SHARED = ("foundry.toml", "tools/prove/halmos_integers.py")
 TRANSLATION = ("tools/prove/integers.py", "tools/prove/ranges.py", "tools/prove/terms.py")
 COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
+IMPORT = re.compile(r"\bimport\b[^;]*?\"([^\"]+)\"\s*;")
 CHECK = re.compile(r"^    function (check_\w+)\(.*?^    }\n", re.MULTILINE | re.DOTALL)
 
 
@@ -30,26 +32,46 @@ def code(path: Path) -> str:
 @cache
 def shared() -> str:
     """What every proof depends on."""
-    paths = [path for pattern in (*SHARED, *TRANSLATION) for path in sorted(ROOT.glob(pattern))]
-    paths = [path for path in paths if "mocks" not in path.parts]
-    return "\n".join(f"{path.relative_to(ROOT)}\n{code(path)}" for path in paths)
+    return "\n".join(f"{path}\n{code(ROOT / path)}" for path in (*SHARED, *TRANSLATION))
 
 
 @cache
-def sources(contract: str, folder: str) -> str:
-    """The file of a contract, without comments."""
+def source(contract: str, folder: str) -> Path:
+    """The file of a contract."""
     for path in sorted((FOLDER / folder).glob("*.t.sol")):
-        text = path.read_text(encoding="utf-8")
-        if re.search(rf"^contract {contract} is ", text, re.MULTILINE):
-            return COMMENT.sub("", text)
+        if re.search(rf"^contract {contract} is ", path.read_text(encoding="utf-8"), re.MULTILINE):
+            return path
     raise LookupError(contract)
+
+
+def imports(path: Path) -> list[Path]:
+    """Every source that a source imports, directly or through others, in the order of their names. Packages are left
+    out: their versions are locked, and only mocks use more of them than interfaces."""
+    found: set[Path] = set()
+    waiting = [path]
+    while waiting:
+        one = waiting.pop()
+        for name in IMPORT.findall(COMMENT.sub("", one.read_text(encoding="utf-8"))):
+            other = (one.parent / name).resolve()
+            if name.startswith(".") and other not in found:
+                found.add(other)
+                waiting.append(other)
+    return sorted(found)
+
+
+@cache
+def imported(path: Path) -> str:
+    """The code of every source that a source imports."""
+    return "\n".join(f"{one.relative_to(ROOT)}\n{code(one)}" for one in imports(path))
 
 
 def fingerprint(item: Property) -> str:
     """Changes with whatever the proof of a property depends on."""
-    text = sources(item.contract, item.folder)
+    path = source(item.contract, item.folder)
+    text = COMMENT.sub("", path.read_text(encoding="utf-8"))
     own = CHECK.sub(lambda found: found[0] if found[1] == item.function else "", text)
-    return hashlib.sha256(f"{shared()}\n{item.function}\n{' '.join(own.split())}".encode()).hexdigest()[:16]
+    parts = (shared(), imported(path), item.function, " ".join(own.split()))
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
 class Records:
