@@ -99,6 +99,7 @@ class Following:
     """A follower that is called from tests without asyncio.
 
     :param path: the database; None: in memory.
+    :param shared: other processes use it too.
     """
 
     def __init__(
@@ -108,6 +109,7 @@ class Following:
         *,
         urls: Sequence[str] = (),
         timeout: float = 2.0,
+        shared: bool = False,
         **options: Any,
     ) -> None:
         self.protocol = protocol
@@ -117,7 +119,7 @@ class Following:
         self.rpc = Providers(nodes, identity=identity, silence=1.0)
         self.client = Between(self.rpc)
         self.decoder: Decoder = decoder_of(protocol)
-        self.repository = open_repository(path, "test")
+        self.repository = open_repository(path, "test", shared=shared)
         self.sink = DictSink()
         options.setdefault("first_block", book.first_block)
         self.follower = Follower(self.client, self.repository, self.decoder, sink=self.sink, **options)

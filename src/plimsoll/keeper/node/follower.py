@@ -18,6 +18,7 @@ from plimsoll.keeper.node.headers import Header
 from plimsoll.keeper.node.rpc import Client
 from plimsoll.keeper.node.steps import BlockTaken, ChunkTaken, FollowerStats, Reorged, Resynced, Sink, Step
 from plimsoll.keeper.rows import Kind, Row
+from plimsoll.keeper.storage.changes import Changes
 from plimsoll.keeper.storage.errors import UndoExhaustedError
 from plimsoll.keeper.storage.repository import RING, Repository
 
@@ -70,6 +71,8 @@ class Follower:
         self._unsaved: str | None = None
         """Hash of the block that the sink took and the database did not."""
         self._regressions = 0
+        self._changes: Changes | None = None
+        """While another process writes the database."""
 
     @property
     def head(self) -> Header | None:
@@ -86,6 +89,32 @@ class Follower:
         self._head = self._repository.head()
         self._loaded = True
 
+    def stand_by(self) -> None:
+        """Brings the sink to what another process has written into the database, which is only read. Whoever calls it
+        often, and once more before `follow`, has nothing to load then.
+
+        :raises StorageError: the database cannot be read now.
+        """
+        taken = self._changes.take() if self._changes is not None else None
+        if taken is None:
+            self._changes, self._loaded, self._head = None, False, None
+            head = self._repository.head()
+            if head is None:
+                return
+            self._reload()
+            # What was written while the rows were read comes in now, and all of it again.
+            changes = Changes(self._repository, head)
+            taken = changes.take()
+            if taken is None:
+                self._loaded, self._head = False, None
+                return
+            self._changes = changes
+        self._head, rows = taken
+        if rows:
+            if self._sink is not None:
+                self._sink.revert(rows)
+            self._decoder.take(rows)
+
     async def follow(self, head: Header) -> AsyncIterator[Step]:
         """Takes everything up to `head`, and yields each step when it is done. May be given up after any step.
 
@@ -94,6 +123,7 @@ class Follower:
         :raises UnsafeStateError: the node's logs have a gap that nothing closes, or do not fit the ABI.
         :raises StorageError: the database does not take a block.
         """
+        self._changes = None
         if not self._loaded:
             self._reload()
         if head.number < self._first:

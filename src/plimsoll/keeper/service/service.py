@@ -282,9 +282,19 @@ class KeeperService:
                 holder = lease.holder()
                 who = holder.owner if holder is not None else "another process"
                 self._log.info("standby", f"{who} leads; waiting for its lease to run out")
+            self._stand_by(parts)
             if await _wait(stop, ttl / 4):
                 return False
+        if self.phase is Phase.STANDBY:
+            self._stand_by(parts)
         return True
+
+    def _stand_by(self, parts: Parts) -> None:
+        """Keeps up with the leader, so that taking over needs no loading."""
+        try:
+            parts.passes.follower.stand_by()
+        except StorageError as error:
+            self._log.once("standby", "standby", f"{error}; trying again")
 
     def _acquire(self, parts: Parts, ttl: float) -> Grant | None:
         """One try. A leader that was stopped inside a write holds the database as well: it is waited for as it is."""

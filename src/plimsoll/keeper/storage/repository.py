@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from hashlib import blake2b
 from typing import Any, Protocol
 
@@ -62,6 +62,17 @@ class Repository(Protocol):
         """All rows as of now, by kind and key.
 
         :raises DatabaseCorruptError: at the end, if they are not what was written.
+        """
+        ...
+
+    def values(self, keys: Sequence[Key]) -> dict[Key, bytes]:
+        """Those of these rows that exist."""
+        ...
+
+    def blocks_after(self, known: Collection[str]) -> tuple[str, list[tuple[Header, list[Row]]]] | None:
+        """The last of the known blocks that is in the ring, and every block above it with the rows as they were before.
+
+        None if none of them is there, or how to undo a block above is not kept.
         """
         ...
 
@@ -169,6 +180,21 @@ class SqlRepository:
     def rows(self) -> Iterator[tuple[int, bytes, bytes]]:
         for piece in self._checked():
             yield from piece
+
+    def values(self, keys: Sequence[Key]) -> dict[Key, bytes]:
+        with self._database.lock:
+            return self._database.old_values(keys)
+
+    def blocks_after(self, known: Collection[str]) -> tuple[str, list[tuple[Header, list[Row]]]] | None:
+        with self._database.lock:
+            ring = self._database.query("SELECT number, hash FROM headers ORDER BY number DESC")
+            common = next(((number, name) for number, name in ring if name in known), None)
+            if common is None:
+                return None
+            above = self._database.query(f"SELECT {_WHOLE} FROM headers WHERE number > ? ORDER BY number", common[:1])
+        if any(row[8] is None for row in above):
+            return None
+        return common[1], [(self._header(row), self._unpacked(row)) for row in above]
 
     def save_block(self, header: Header, rows: Sequence[Row]) -> None:
         database, new = self._database, _last(rows)
