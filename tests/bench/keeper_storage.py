@@ -20,6 +20,7 @@ from pathlib import Path
 
 from plimsoll.keeper.node.headers import Header
 from plimsoll.keeper.rows import Kind, Row, position_key
+from plimsoll.keeper.storage.changes import Changes
 from plimsoll.keeper.storage.journal import JournalEntry
 from plimsoll.keeper.storage.opening import open_repository
 from plimsoll.keeper.storage.repository import Repository
@@ -67,8 +68,15 @@ def measure(place: str, accounts: int, positions: int, blocks: int, rows: int) -
     report(f"block of {rows} rows", lambda number: repository.save_block(block(number + 1), changes[number]), blocks)
     large = changed(names, 5_000)
     report("block of 5,000 rows", lambda number: repository.save_block(block(blocks + number + 1), large), 5)
+    head = repository.head()
+    assert head is not None
+    reader = Changes(repository, head)
+    for number in range(blocks + 5, blocks + 15):
+        repository.save_block(block(number + 1), changes[number % blocks])
+    with timed("a standby's look after ten blocks"):
+        assert reader.take() is not None
     with timed("undo of 64 blocks"):
-        repository.undo_to(blocks + 5 - 64)
+        repository.undo_to(blocks + 15 - 64)
     grant = repository.lease.acquire("bench", 600)
     assert grant is not None
     report("journal entry, on the disk", lambda number: repository.journal.add(entry(number, grant.epoch)), 200)
