@@ -16,13 +16,20 @@ from typing import Any, TypeVar
 
 import click
 
-from plimsoll.commands.options import connect, parameters_path
+from plimsoll.commands.options import parameters_path
 from plimsoll.deploy.book import Book, book_path
 from plimsoll.deploy.doctor import State
 from plimsoll.errors import PlimsollError
 from plimsoll.keeper.errors import ConfigurationError, KeeperError
 from plimsoll.keeper.operations import journal, report
-from plimsoll.keeper.operations.assemble import ask_password, assemble, database_path, find_identity, make_log
+from plimsoll.keeper.operations.assemble import (
+    answering,
+    ask_password,
+    assemble,
+    database_path,
+    find_identity,
+    make_log,
+)
 from plimsoll.keeper.operations.config import KeeperConfig
 from plimsoll.keeper.operations.keystore import create_keystore
 from plimsoll.keeper.operations.load import load_config, sample
@@ -177,7 +184,7 @@ def simulate_command(
         telemetry = Telemetry()
         lines: list[str] = []
         log = make_log(config, telemetry, lines.append)
-        sender = find_identity(connect(config.node.providers[0]), config, environment, log.redactor).address
+        sender = find_identity(answering(config)[1], config, environment, log.redactor).address
         where = database_path(config, _book(config).network, sender)
         if "://" not in where:
             # The keeper's own file may be in use.
@@ -276,7 +283,7 @@ def tx_cancel_command(context: tuple[KeeperConfig, str, bool], entry: str, keyst
             click.confirm(f"Cancel entry {entry} of {Redactor().text(where)}?", abort=True, err=True)
         from plimsoll.keeper.operations.transactions import cancel
 
-        done = asyncio.run(cancel(config, where, entry, os.environ, Redactor(), connect))
+        done = asyncio.run(cancel(config, where, entry, os.environ, Redactor()))
         if as_json:
             click.echo(json.dumps(plain(done), indent=2, ensure_ascii=False))
         else:
@@ -369,7 +376,7 @@ def _database(config: KeeperConfig, sender: str | None) -> str:
     if config.database.url is not None:
         return config.database.url
     if sender is None:
-        sender = find_identity(connect(config.node.providers[0]), config, os.environ, Redactor()).address
+        sender = find_identity(answering(config)[1], config, os.environ, Redactor()).address
     return database_path(config, _book(config).network, sender)
 
 

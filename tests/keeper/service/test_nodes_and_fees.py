@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import pytest
 from tests.keeper.service.conftest import Hire
 from tests.keeper.service.stage import (
     FALLEN,
@@ -15,8 +18,16 @@ from tests.keeper.service.stage import (
 )
 from tests.support.faults.chain import leap_base_fee, reorg
 from tests.support.faults.proxy import FaultProxy, Sends, TransportFaults
+from tests.support.keepers import config_of
 from tests.support.protocol import Protocol
 from tests.support.running import key_of
+
+from plimsoll.chain.errors import NodeUnavailable
+from plimsoll.keeper.errors import ConfigurationError
+from plimsoll.keeper.node.errors import NoProviderError
+from plimsoll.keeper.operations.log import DecisionLog
+from plimsoll.keeper.operations.telemetry import Telemetry
+from plimsoll.keeper.service.service import KeeperService, Parts
 
 GWEI = 10**9
 
@@ -126,3 +137,36 @@ def test_f10_a_keeper_with_two_nodes_leaves_the_one_that_falls_behind(
         assert keeper.keeper.status().head.number >= protocol.anvil.block_number() - 1
         assert {one.state for one in keeper.keeper.status().providers} == {"lagging", "ok"}
     assert not is_below(protocol, account)
+
+
+def test_nodes_that_are_silent_at_the_start_are_waited_for() -> None:
+    lines: list[str] = []
+    tries: list[Exception] = [NoProviderError("no node tells a head"), NodeUnavailable("there", "gone", "start it")]
+
+    async def make() -> Parts:
+        raise tries.pop(0) if tries else ConfigurationError("it answered")
+
+    async def wake(seconds: float) -> None:
+        raise AssertionError(seconds)
+
+    service = KeeperService(config_of({}), make, wake, DecisionLog(lines.append), Telemetry(), owner="one")
+    with pytest.raises(ConfigurationError, match="it answered"):
+        asyncio.run(service.run(asyncio.Event()))
+    assert len(lines) == 2
+    assert "next try in 0.25 s" in lines[0]
+    assert "next try in 0.5 s" in lines[1]
+
+
+def test_who_waits_for_a_node_at_the_start_ends_when_asked_to() -> None:
+    stop = asyncio.Event()
+
+    async def make() -> Parts:
+        stop.set()
+        raise NoProviderError("no node tells a head")
+
+    async def wake(seconds: float) -> None:
+        raise AssertionError(seconds)
+
+    service = KeeperService(config_of({}), make, wake, DecisionLog(lambda _: None), Telemetry(), owner="one")
+    asyncio.run(service.run(stop))
+    assert service.parts is None

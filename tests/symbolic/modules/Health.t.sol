@@ -28,32 +28,33 @@ contract OnePrice {
 }
 
 /// @notice The liquidation module with one pool, one market and one account with one position.
+/// @dev Names are immutable, not constant: halmos takes a slot that the compiler worked out for one outside of every mapping.
 contract OneAccount is LiquidationModule {
-    PoolId private constant POOL = PoolId.wrap(1);
-    AccountId private immutable ID = IdLib.toAccount(address(0xa11ce), PoolId.wrap(1), 0);
+    PoolId private immutable POOL;
+    MarketId private immutable MARKET;
+    AccountId private immutable ID;
 
-    constructor(OnePrice hub) LiquidationModule(IOracleHub(address(hub)), address(0), address(0)) {
+    constructor(OnePrice hub, PoolId pool) LiquidationModule(IOracleHub(address(hub)), address(0), address(0)) {
+        (POOL, MARKET, ID) = (pool, IdLib.toMarket(pool, 0), IdLib.toAccount(address(0xa11ce), pool, 0));
         pools_[POOL].dues = PoolDuesWordLib.pack(0, 0, 0, PoolFlags.OPEN | PoolFlags.CLEAR);
         pools_[POOL].debt = DebtWordLib.pack(0, 1e18, block.timestamp);
         // keeper floor 0.5
         poolConfigs_[POOL].risk = PoolRiskWord.wrap(0.5e9);
         poolConfigs_[POOL].liquidation = PoolLiquidationWord.wrap(1_100_000);
         // mmBase 2 %, λ 1 %, no slope, asset 1, listed
-        marketConfigs_[IdLib.toMarket(POOL, 0)].margin =
-            MarginWord.wrap((20_000 << 24) | (10_000 << 48) | (1 << 216) | (1 << 224));
+        marketConfigs_[MARKET].margin = MarginWord.wrap((20_000 << 24) | (10_000 << 48) | (1 << 216) | (1 << 224));
         // K one million units
-        marketConfigs_[IdLib.toMarket(POOL, 0)].trade = TradeWord.wrap(1e15);
+        marketConfigs_[MARKET].trade = TradeWord.wrap(1e15);
     }
 
     /// @param entry price at which the position was opened, WAD
     function open(int256 cash, int256 size, uint256 entry, uint256 lastCheck) external {
-        MarketId market = IdLib.toMarket(POOL, 0);
         AccountWord word = AccountWord.wrap(0).withRawCash(cash).withMarket(0, true).withLastCheck(lastCheck);
         accounts_[ID] = word;
         positions_[ID][0] = PositionWordLib.pack(size, int256(entry) * 1e6, 0);
         (uint256 long, uint256 short) = size > 0 ? (uint256(size), 0) : (uint256(0), uint256(-size));
-        markets_[market].sides = SidesWordLib.pack(long, short, 0, 0);
-        markets_[market].funding = FundingWordLib.pack(0, 0, block.timestamp, entry);
+        markets_[MARKET].sides = SidesWordLib.pack(long, short, 0, 0);
+        markets_[MARKET].funding = FundingWordLib.pack(0, 0, block.timestamp, entry);
     }
 
     function accountId() external view returns (AccountId) {
@@ -73,7 +74,7 @@ contract HealthProofs is Symbolic {
     function setUp() public {
         vm.warp(1_700_000_000);
         hub = new OnePrice();
-        module = new OneAccount(hub);
+        module = new OneAccount(hub, PoolId.wrap(1));
     }
 
     /// @dev Opens the account, sets the price, tries to liquidate, which must not fail; whether something happened to the account.

@@ -5,24 +5,41 @@ import {AdminModule} from "../../../contracts/AdminModule.sol";
 import {IClearinghouseAdmin} from "../../../contracts/interfaces/IClearinghouseAdmin.sol";
 import {IClearinghouseErrors} from "../../../contracts/interfaces/IClearinghouseErrors.sol";
 import {IOracleHub} from "../../../contracts/interfaces/IOracleHub.sol";
-import {Pause, PoolRiskWord, PoolSettlementWord} from "../../../contracts/types/ConfigWords.sol";
-import {MarketId, PoolId} from "../../../contracts/types/Ids.sol";
+import {
+    MarginWord,
+    MarketFlags,
+    Pause,
+    PoolRiskWord,
+    PoolSettlementWord
+} from "../../../contracts/types/ConfigWords.sol";
+import {IdLib, MarketId, PoolId} from "../../../contracts/types/Ids.sol";
 import {Symbolic} from "../Symbolic.sol";
 
-/// @notice The administration module with roles and a pool in place.
+/// @notice The administration module with roles, and a pool and a market in place.
+/// @dev Names are immutable, not constant: halmos takes a slot that the compiler worked out for one outside of every mapping.
 contract Administered is AdminModule {
-    constructor(address owner_0, address guardian_0) AdminModule(IOracleHub(address(0)), address(0)) {
+    PoolId private immutable POOL;
+    MarketId private immutable MARKET;
+
+    constructor(address owner_0, address guardian_0, PoolId pool) AdminModule(IOracleHub(address(0)), address(0)) {
+        (POOL, MARKET) = (pool, IdLib.toMarket(pool, 0));
         owner_ = owner_0;
         guardian_ = guardian_0;
-        poolConfigs_[PoolId.wrap(1)].settlement = PoolSettlementWord.wrap(1);
+        poolConfigs_[POOL].settlement = PoolSettlementWord.wrap(1);
+        // listed
+        marketConfigs_[MARKET].margin = MarginWord.wrap(1 << 224);
     }
 
     function pauseFlags() external view returns (uint256) {
-        return poolConfigs_[PoolId.wrap(1)].risk.pauseFlags();
+        return poolConfigs_[POOL].risk.pauseFlags();
     }
 
     function startPaused(uint256 flags) external {
-        poolConfigs_[PoolId.wrap(1)].risk = PoolRiskWord.wrap(flags << 248);
+        poolConfigs_[POOL].risk = PoolRiskWord.wrap(flags << 248);
+    }
+
+    function isReduceOnly() external view returns (bool) {
+        return marketConfigs_[MARKET].margin.has(MarketFlags.REDUCE_ONLY);
     }
 }
 
@@ -30,10 +47,11 @@ contract Administered is AdminModule {
 contract RolesProofs is Symbolic {
     address private constant OWNER = address(0x1001);
     address private constant GUARDIAN = address(0x1002);
+    PoolId private constant POOL = PoolId.wrap(1);
     Administered private admin;
 
     function setUp() public {
-        admin = new Administered(OWNER, GUARDIAN);
+        admin = new Administered(OWNER, GUARDIAN, POOL);
     }
 
     /// @dev Whether the call of `caller`, whose arguments are any words, ends with the error, or without any because the words are no
@@ -79,26 +97,30 @@ contract RolesProofs is Symbolic {
         assert(admin.pauseFlags() == 0);
     }
 
-    /// @notice The guardian can only add pause flags: none that was set is ever cleared by him
+    /// @notice The guardian can set exactly the pause flags that keep all that are set: none is ever cleared by him
     /// @custom:bound every set of flags before and after
     function check_guardian_only_adds_pauses(uint8 before, uint256 flags) public {
         vm.assume(before <= Pause.ALL);
         admin.startPaused(before);
         vm.prank(GUARDIAN);
-        try admin.setPause(PoolId.wrap(1), flags) {
+        try admin.setPause(POOL, flags) {
             assert(admin.pauseFlags() == flags && flags & before == before && flags <= Pause.ALL);
         } catch {
-            assert(admin.pauseFlags() == before);
+            assert(admin.pauseFlags() == before && (flags & before != before || flags > Pause.ALL));
         }
     }
 
     /// @notice The guardian can switch reduce-only on but never off
-    /// @custom:bound every market
+    /// @custom:bound one market, and any other for switching off
     function check_guardian_never_ends_reduce_only(uint24 market) public {
+        vm.prank(GUARDIAN);
+        admin.setReduceOnly(IdLib.toMarket(POOL, 0), true);
+        assert(admin.isReduceOnly());
         vm.prank(GUARDIAN);
         (bool ok, bytes memory why) =
             address(admin).call(abi.encodeCall(admin.setReduceOnly, (MarketId.wrap(market), false)));
         assert(!ok && bytes4(why) == IClearinghouseAdmin.GuardianMayOnlyReduce.selector);
+        assert(admin.isReduceOnly());
     }
 
     /// @notice Ownership passes only from the owner's offer to the one it was offered to

@@ -146,4 +146,49 @@ GROUPS: tuple[tuple[Mutant, ...], ...] = (
             ("OracleProofs.variance_fits_its_field",),
         ),
     ),
+    (
+        Mutant(
+            # A bug that liquidates would have the prover follow a whole liquidation.
+            "LiquidationModule.sol",
+            "if (!_below(h)) return _healthy(id, a, p);",
+            "if (!_below(h)) return LiquidationResult.Full;",
+            ("HealthProofs.healthy_long_is_never_liquidated", "HealthProofs.healthy_short_is_never_liquidated"),
+        ),
+        Mutant(
+            "LiquidationModule.sol",
+            "if (h.newest != 0 && h.newest <= a.lastCheck())",
+            "if (h.newest != 0 && h.newest < a.lastCheck())",
+            ("HealthProofs.account_just_checked_is_never_liquidated",),
+        ),
+        Mutant(
+            "AdminModule.sol",
+            "require(msg.sender == owner_ || adds, GuardianMayOnlyReduce());",
+            "require(msg.sender == owner_ || adds || flags == 0, GuardianMayOnlyReduce());",
+            ("RolesProofs.guardian_only_adds_pauses",),
+        ),
+        Mutant(
+            "AdminModule.sol",
+            "require(msg.sender == owner_ || reduceOnly, GuardianMayOnlyReduce());",
+            "require(msg.sender != address(0), GuardianMayOnlyReduce());",
+            ("RolesProofs.guardian_never_ends_reduce_only",),
+        ),
+        Mutant(
+            "AdminModule.sol",
+            "function sweepFees(PoolId pool, address to) external onlyOwner locked {",
+            "function sweepFees(PoolId pool, address to) external onlyGuardian locked {",
+            ("RolesProofs.setters_refuse_everyone_but_the_owner",),
+        ),
+        Mutant(
+            "AdminModule.sol",
+            "function lowerCaps(MarketId market, uint256 oiCap, uint256 skewCap) external onlyGuardian locked {",
+            "function lowerCaps(MarketId market, uint256 oiCap, uint256 skewCap) external locked {",
+            ("RolesProofs.guardian_setters_refuse_everyone_else",),
+        ),
+        Mutant(
+            "AdminModule.sol",
+            "require(msg.sender == pendingOwner_, NotOwner(msg.sender));",
+            "require(pendingOwner_ != address(0), NotOwner(msg.sender));",
+            ("RolesProofs.ownership_takes_two_steps",),
+        ),
+    ),
 )

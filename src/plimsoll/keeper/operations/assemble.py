@@ -22,7 +22,7 @@ from plimsoll.keeper.operations.ports import ServicePort
 from plimsoll.keeper.operations.redact import Redactor
 from plimsoll.keeper.operations.telemetry import Telemetry
 
-__all__ = ["ask_password", "assemble", "database_path", "find_deployment", "find_identity", "make_log"]
+__all__ = ["answering", "ask_password", "assemble", "database_path", "find_deployment", "find_identity", "make_log"]
 
 
 def make_log(config: KeeperConfig, telemetry: Telemetry, write: Callable[[str], object] | None = None) -> DecisionLog:
@@ -46,6 +46,21 @@ def find_identity(rpc: Rpc, config: KeeperConfig, environment: Mapping[str, str]
         ask=ask_password if sys.stdin.isatty() else None,
         redactor=redactor,
     )
+
+
+def answering(config: KeeperConfig) -> tuple[str, Rpc]:
+    """The first of the nodes that answers: its address, and a client of it.
+
+    :raises NodeUnavailable, RpcError: none does; what is wrong with the first.
+    """
+    failure: NodeUnavailable | RpcError | None = None
+    for url in config.node.providers:
+        try:
+            return url, connect(url)
+        except (NodeUnavailable, RpcError) as error:
+            failure = failure if failure is not None else error
+    assert failure is not None, "a configuration names one node or more"
+    raise failure
 
 
 def ask_password(text: str) -> str:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-from plimsoll.chain.rpc import Rpc as PlainRpc
 from plimsoll.keeper.errors import ConfigurationError
 from plimsoll.keeper.node.headers import Header, next_base_fee
 from plimsoll.keeper.node.rpc import Rpc
-from plimsoll.keeper.operations.assemble import find_identity
+from plimsoll.keeper.operations.assemble import answering, find_identity
 from plimsoll.keeper.operations.config import KeeperConfig
 from plimsoll.keeper.operations.journal import find
 from plimsoll.keeper.operations.redact import Redactor
@@ -50,7 +49,6 @@ async def cancel(
     wanted: str,
     environment: Mapping[str, str],
     redactor: Redactor,
-    connect: Callable[[str], PlainRpc],
 ) -> Cancelled:
     """Sends a transfer of nothing with the nonce of an entry, paid enough to take its place, through the journal.
 
@@ -63,7 +61,7 @@ async def cancel(
         found = find(repository, wanted)
         if found.status in FINAL:
             raise ConfigurationError(f"entry {found.id} is {found.status}: there is nothing to cancel")
-        plain = connect(config.node.providers[0])
+        first, plain = answering(config)
         identity = find_identity(plain, config, environment, redactor)
         if identity.address != found.sender:
             raise ConfigurationError(
@@ -75,7 +73,9 @@ async def cancel(
         try:
             chain_id = int(plain.request("eth_chainId"), 16)
             async with AsyncExitStack() as stack:
-                nodes = [await stack.enter_async_context(Rpc(url)) for url in config.node.providers]
+                # What answers is asked; what is sent goes to all.
+                urls = sorted(config.node.providers, key=lambda url: url != first)
+                nodes = [await stack.enter_async_context(Rpc(url)) for url in urls]
                 private = [await stack.enter_async_context(Rpc(config.node.private))] if config.node.private else []
                 signer: Signer = (
                     KeySigner(identity.account, chain_id)

@@ -113,7 +113,9 @@ class KeeperService:
         :raises UnsafeStateError: going on could cost money.
         :raises KeeperError: why it stopped by itself.
         """
-        parts = self.parts = await self._make()
+        parts = self.parts = await self._made(stop)
+        if parts is None:
+            return
         try:
             if not await self._lead(parts, stop):
                 return
@@ -206,6 +208,18 @@ class KeeperService:
         assert self.parts is not None, "open() comes first"
         passed = await self.parts.passes.follow(await self.parts.look())
         await self._settle(self.parts, passed.head)
+
+    async def _made(self, stop: asyncio.Event) -> Parts | None:
+        """The parts, as soon as a node answers; None if asked to stop before that."""
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                return await self._make()
+            except NODE_ERRORS as error:
+                self._log.warn("node", f"{error}; next try in {pause:g} s")
+            if await _wait(stop, pause):
+                return None
+            pause = min(pause * 2, LONGEST_PAUSE)
 
     async def _work(self, parts: Parts, stop: asyncio.Event) -> None:
         pause, refusals = FIRST_PAUSE, 0
