@@ -1,4 +1,5 @@
-"""Bytes in which a block's old values are kept, and the sums that tell whether what is read is what was written.
+"""Rows and headers as the tables hold them: their fields, the bytes of a block's old values, and the sums that tell
+whether what is read is what was written.
 
 The sum of a set of rows is the sum of a 32-bit CRC of each: it does not depend on their order, follows a change without
 reading the others, and misses a damaged row once in 2^32.
@@ -8,12 +9,24 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Sequence
+from typing import Any
 from zlib import crc32
 
+from plimsoll.keeper.node.headers import Header
 from plimsoll.keeper.rows import Row
 from plimsoll.keeper.storage.database import Key, RawRow
 
-__all__ = ["check_of", "pack", "row_sum", "rows_sum", "unpack"]
+__all__ = [
+    "check_of",
+    "header_fields",
+    "header_of",
+    "last_values",
+    "pack",
+    "row_sum",
+    "rows_sum",
+    "split_rows",
+    "unpack",
+]
 
 _HEAD = struct.Struct(">BHi")
 _GONE = -1
@@ -74,3 +87,33 @@ def check_of(*fields: object) -> int:
         if type(field) is bytes:
             crc = crc32(field, crc)
     return crc
+
+
+def last_values(rows: Iterable[Row]) -> dict[Key, bytes | None]:
+    """What the rows come to: the last value of each."""
+    return {(int(kind), key): value for kind, key, value in rows}
+
+
+def split_rows(new: dict[Key, bytes | None]) -> tuple[list[RawRow], list[Key]]:
+    """Rows to write, and rows to remove."""
+    written = [(*key, value) for key, value in new.items() if value is not None]
+    return written, [key for key, value in new.items() if value is None]
+
+
+def header_fields(header: Header) -> tuple[object, ...]:
+    """Columns of a header, in the order of its table."""
+    return (
+        header.number,
+        header.hash,
+        header.parent,
+        header.time,
+        str(header.base_fee),
+        header.gas_used,
+        header.gas_limit,
+        header.logs_bloom,
+    )
+
+
+def header_of(row: tuple[Any, ...]) -> Header:
+    """The header of these columns."""
+    return Header(row[0], row[1], row[2], row[3], int(row[4]), row[5], row[6], row[7])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from hashlib import blake2b
 from typing import Any, Protocol
 
@@ -19,7 +19,17 @@ from plimsoll.keeper.storage.errors import (
 from plimsoll.keeper.storage.journal import Journal
 from plimsoll.keeper.storage.lease import Lease
 from plimsoll.keeper.storage.memory import Memory
-from plimsoll.keeper.storage.packing import check_of, pack, row_sum, rows_sum, unpack
+from plimsoll.keeper.storage.packing import (
+    check_of,
+    header_fields,
+    header_of,
+    last_values,
+    pack,
+    row_sum,
+    rows_sum,
+    split_rows,
+    unpack,
+)
 
 __all__ = ["RING", "Repository", "SqlRepository"]
 
@@ -197,39 +207,21 @@ class SqlRepository:
         return common[1], [(self._header(row), self._unpacked(row)) for row in above]
 
     def save_block(self, header: Header, rows: Sequence[Row]) -> None:
-        database, new = self._database, _last(rows)
-        with database.transaction():
-            self.lease.fence()
-            found = database.query(_HEAD)
-            held = total = 0
-            if found:
-                top = found[0]
-                if header.hash == top[1] or self._taken(header):
-                    return
-                if header.number != top[0] + 1 or header.parent != top[1]:
-                    raise NotAChildError(
-                        f"block {header.number} {header.hash} does not follow block {top[0]} {top[1]}, the last taken"
-                    )
-                held, total = top[9], top[10]
-            old, held, total = self._apply(new, held, total)
+        with self._database.transaction():
+            sums = self._sums_below(header, child=True)
+            if sums is None:
+                return
+            old, held, total = self._apply(last_values(rows), *sums)
             self._insert(header, pack(old), held, total)
-            database.send("DELETE FROM headers WHERE number <= ?", (header.number - RING,))
+            self._database.send("DELETE FROM headers WHERE number <= ?", (header.number - RING,))
 
     def save_chunk(self, header: Header, rows: Sequence[Row]) -> None:
-        database, new = self._database, _last(rows)
-        with database.transaction():
-            self.lease.fence()
-            found = database.query(_HEAD)
-            held = total = 0
-            if found:
-                top = found[0]
-                if header.hash == top[1] or self._taken(header):
-                    return
-                if header.number <= top[0]:
-                    raise NotAChildError(f"block {header.number} is not above block {top[0]}, the last taken")
-                held, total = top[9], top[10]
-            _, held, total = self._apply(new, held, total)
-            database.send("DELETE FROM headers")
+        with self._database.transaction():
+            sums = self._sums_below(header, child=False)
+            if sums is None:
+                return
+            _, held, total = self._apply(last_values(rows), *sums)
+            self._database.send("DELETE FROM headers")
             self._insert(header, None, held, total)
 
     def undo_to(self, number: int) -> list[Row]:
@@ -249,7 +241,7 @@ class SqlRepository:
                     raise UndoExhaustedError(f"how to undo block {row[0]} is not kept")
                 undone += self._unpacked(row)
             if above:
-                database.write_rows(*_split(_last(undone)))
+                database.write_rows(*split_rows(last_values(undone)))
                 database.send("DELETE FROM headers WHERE number > ?", (number,))
             self.journal.roll_back(number)
         return undone
@@ -258,21 +250,21 @@ class SqlRepository:
         with self._database.transaction():
             self.lease.fence()
             self._empty()
-            values = (*_fields(header), b"")
+            values = (*header_fields(header), b"")
             self._database.send(
                 f"INSERT INTO snapshot ({_FIELDS}, resume, crc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (*values, check_of(*values)),
             )
 
     def add_snapshot(self, rows: Sequence[Row], resume: bytes) -> None:
-        written, removed = _split(_last(rows))
+        written, removed = split_rows(last_values(rows))
         with self._database.transaction():
             self.lease.fence()
             state = self.snapshot_state()
             if state is None:
                 raise StorageError("no snapshot is under way")
             self._database.write_rows(written, removed)
-            crc = check_of(*_fields(state[0]), resume)
+            crc = check_of(*header_fields(state[0]), resume)
             self._database.send("UPDATE snapshot SET resume = ?, crc = ?", (resume, crc))
 
     def snapshot_state(self) -> tuple[Header, bytes] | None:
@@ -280,7 +272,7 @@ class SqlRepository:
             found = self._database.query(f"SELECT {_FIELDS}, resume, crc FROM snapshot")
         if found and check_of(*found[0][:9]) != found[0][9]:
             raise DatabaseCorruptError(f"the snapshot under way in {self.where} is damaged")
-        return (_header_of(found[0]), found[0][8]) if found else None
+        return (header_of(found[0]), found[0][8]) if found else None
 
     def end_snapshot(self) -> None:
         with self._database.lock:
@@ -321,9 +313,26 @@ class SqlRepository:
         for table in ("rows", "headers", "snapshot"):
             self._database.send(f"DELETE FROM {table}")
 
-    def _taken(self, header: Header) -> bool:
+    def _sums_below(self, header: Header, *, child: bool) -> tuple[int, int] | None:
+        """Number and sum of the rows before a block is taken; None if it is taken already.
+
+        :param child: it must follow the head, not merely be above it.
+        """
+        self.lease.fence()
+        found = self._database.query(_HEAD)
+        if not found:
+            return 0, 0
+        number, name, held, total = found[0][0], found[0][1], found[0][9], found[0][10]
         values = (header.number, header.hash)
-        return bool(self._database.query("SELECT 1 FROM headers WHERE number = ? AND hash = ?", values))
+        if self._database.query("SELECT 1 FROM headers WHERE number = ? AND hash = ?", values):
+            return None
+        if child and (header.number != number + 1 or header.parent != name):
+            raise NotAChildError(
+                f"block {header.number} {header.hash} does not follow block {number} {name}, the last taken"
+            )
+        if header.number <= number:
+            raise NotAChildError(f"block {header.number} is not above block {number}, the last taken")
+        return held, total
 
     def _apply(
         self, new: dict[Key, bytes | None], held: int, total: int
@@ -352,7 +361,7 @@ class SqlRepository:
         return old, held, total
 
     def _insert(self, header: Header, undo: bytes | None, held: int, total: int) -> None:
-        values = (*_fields(header), undo, held, total)
+        values = (*header_fields(header), undo, held, total)
         self._database.send(
             f"INSERT INTO headers ({_WHOLE}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*values, check_of(*values))
         )
@@ -360,7 +369,7 @@ class SqlRepository:
     def _header(self, row: tuple[Any, ...]) -> Header:
         if check_of(*row[:11]) != row[11]:
             raise DatabaseCorruptError(f"block {row[0]} in {self.where} is damaged")
-        return _header_of(row)
+        return header_of(row)
 
     def _unpacked(self, row: tuple[Any, ...]) -> list[Row]:
         try:
@@ -389,31 +398,3 @@ class SqlRepository:
                     f"the rows in {self.where} are not those that were written: {held} rows of {found[0][9]}; "
                     "read everything again"
                 )
-
-
-def _last(rows: Iterable[Row]) -> dict[Key, bytes | None]:
-    """What the rows come to: the last value of each."""
-    return {(int(kind), key): value for kind, key, value in rows}
-
-
-def _split(new: dict[Key, bytes | None]) -> tuple[list[RawRow], list[Key]]:
-    """Rows to write, and rows to remove."""
-    written = [(*key, value) for key, value in new.items() if value is not None]
-    return written, [key for key, value in new.items() if value is None]
-
-
-def _fields(header: Header) -> tuple[object, ...]:
-    return (
-        header.number,
-        header.hash,
-        header.parent,
-        header.time,
-        str(header.base_fee),
-        header.gas_used,
-        header.gas_limit,
-        header.logs_bloom,
-    )
-
-
-def _header_of(row: tuple[Any, ...]) -> Header:
-    return Header(row[0], row[1], row[2], row[3], int(row[4]), row[5], row[6], row[7])
