@@ -33,6 +33,8 @@ class UndecodableLogError(UnsafeStateError):
 class NoProviderError(KeeperError):
     """No provider is fit to be read: all are silent, behind, or on another chain. It may pass."""
 
+    exit_code = 2
+
 
 class RateLimitedError(NodeUnavailable):
     """A node has had enough of us for now. `retry_after` are the seconds it asks for, 0 if it does not say.
