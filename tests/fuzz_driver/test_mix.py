@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from plimsoll.commands.fuzz import command
 from plimsoll.fuzz.campaign import Campaign, missing
 from plimsoll.fuzz.generator import BULK, FULL, Generator
 
@@ -20,3 +25,12 @@ def test_a_bulk_campaign_shows_what_it_must() -> None:
     report = Campaign(check="example").run(3, actions=10_000)
     assert not report.failures
     assert not missing(report)
+
+
+def test_the_command_writes_its_table(tmp_path: Path) -> None:
+    file = tmp_path / "table.md"
+    done = CliRunner().invoke(command, ["--actions", "300", "--no-counts", "--markdown", str(file)])
+    assert done.exit_code == 0, done.output
+    lines = file.read_text(encoding="utf-8").splitlines()
+    assert lines[:2] == ["| action | times | how it ended |", "|---|---|---|"]
+    assert any(line.startswith("| `execute_orders` | ") for line in lines)

@@ -6,9 +6,10 @@ import multiprocessing
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from queue import Empty
-from typing import Any
+from typing import IO, Any
 
 import click
 from rich.console import Console
@@ -46,6 +47,7 @@ SHOWN = 12
 @click.option("--backend", type=click.Choice(["revm", "anvil"]), default="revm", show_default=True, help="The EVM.")
 @click.option("--network", help="Whose parameters: deployments/NETWORK.yaml or a path; local by default.")
 @click.option("--decimals", type=click.IntRange(2, 18), help="Of the settlement assets, instead of the file's.")
+@click.option("--markdown", type=click.File("w"), help="Write the table into this file too, as Markdown; - prints it.")
 @click.option("--counts/--no-counts", default=True, show_default=True, help="Fail when too little happened.")
 def command(
     actions: int | None,
@@ -56,6 +58,7 @@ def command(
     backend: Backend,
     network: str | None,
     decimals: int | None,
+    markdown: IO[str] | None,
     counts: bool,
 ) -> None:
     """Take random actions on the contracts and on their executable specification, and compare everything.
@@ -70,6 +73,8 @@ def command(
     limits = {"actions": None if actions is None else -(-actions // workers), "seconds": seconds}
     report = run_workers(setting, seed, workers, check, backend, limits, console)
     console.print(_table(report))
+    if markdown is not None:
+        markdown.write(_markdown(report))
     console.print(
         f"{report.actions:,} actions in {report.examples:,} examples, {report.seconds:.0f} s, "
         f"{report.rate:,.0f} a second; seed {seed}, {workers} worker{'s' if workers > 1 else ''}, "
@@ -162,17 +167,27 @@ def _work(
     mail.put((number, True, campaign.run(seed, first=number, every=workers, progress=progress, **limits)))
 
 
-def _table(report: Report) -> Table:
-    """Actions by how they ended."""
-    table = Table(title="actions and how they ended")
-    table.add_column("action")
-    table.add_column("times", justify="right")
-    table.add_column("ended")
+def _rows(report: Report) -> Iterator[tuple[str, str, str]]:
+    """Actions, how often, and how they ended."""
     by_action: dict[str, Counter[str]] = {}
     for key, count in report.table.items():
         name, _, ended = key.partition(": ")
         by_action.setdefault(name, Counter())[ended] += count
     for name, ways in sorted(by_action.items()):
         calls = sum(count for what, count in ways.items() if not what.isupper() and " by " not in what)
-        table.add_row(name, f"{calls:,}", ", ".join(f"{what} {count:,}" for what, count in ways.most_common()))
+        yield name, f"{calls:,}", ", ".join(f"{what} {count:,}" for what, count in ways.most_common())
+
+
+def _table(report: Report) -> Table:
+    table = Table(title="actions and how they ended")
+    table.add_column("action")
+    table.add_column("times", justify="right")
+    table.add_column("ended")
+    for row in _rows(report):
+        table.add_row(*row)
     return table
+
+
+def _markdown(report: Report) -> str:
+    rows = "".join(f"| `{name}` | {calls} | {ended} |\n" for name, calls, ended in _rows(report))
+    return f"| action | times | how it ended |\n|---|---|---|\n{rows}"
