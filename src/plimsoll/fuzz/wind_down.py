@@ -23,7 +23,7 @@ from plimsoll.model.engine.orders import OrderResult
 from plimsoll.model.engine.parameters import PoolParams
 from plimsoll.model.engine.state import State, account_id, market_id, owner_of, pool_of
 from plimsoll.model.pool import Side
-from plimsoll.units import div_up
+from plimsoll.units import WAD, div_up
 
 __all__ = ["StuckError", "WindDown", "leftovers"]
 
@@ -32,6 +32,8 @@ ROUNDS = 8
 ORDER_LIFE = 600
 LONGEST_ORDER = 3601
 DAY = 86_400
+LARGE_NAV = 10**10 * WAD
+"""A reference NAV that no market's limits are too wide for."""
 
 
 class StuckError(PlimsollError, AssertionError):
@@ -211,8 +213,12 @@ class WindDown:
         that orders ask for, and no room at all between price and average."""
         params = PoolParams.of(self.state.pool_terms[pool])
         low = {name: value for name, value in least.items() if getattr(params, name) < value}
-        if low:
-            self._try("set_pool", self.state.owner, pool, replace(params, **low))
+        if not low:
+            return
+        changed = self._try("set_pool", self.state.owner, pool, replace(params, **low))
+        if changed.refusal is not None:
+            # Prices that rose make limits too wide for the NAV that they are made for.
+            self._try("set_pool", self.state.owner, pool, replace(params, reference_nav=LARGE_NAV, **low))
 
     def _top_up(self, account: int, lacking: int) -> None:
         pool, owner = pool_of(account), owner_of(account)
@@ -359,5 +365,6 @@ def _shares_left(lp: LpState, pool: int, nav: int, unit: int) -> Iterator[str]:
     dead = lp.balances.get(liquidity.DEAD, 0)
     rest = lp.supply - dead
     worth = rest * nav // lp.supply
-    if worth > unit * (2 + len(lp.book.strikes)):
+    # Each strike rounds shares down as well as money, and a share may be worth more than a native unit.
+    if worth > (unit + nav // lp.supply) * (2 + len(lp.book.strikes)):
         yield f"pool {pool}: {rest} shares of {lp.supply} stay, worth {worth}"
