@@ -8,7 +8,7 @@ from plimsoll.fuzz.invariants.closing import CLOSED
 from plimsoll.fuzz.invariants.registry import Transition, after_each
 from plimsoll.fuzz.invariants.sums import event_of, profit_since, side_of
 from plimsoll.model import pricing, side
-from plimsoll.model.engine.books import load_pool
+from plimsoll.model.engine.books import load_market, load_pool
 from plimsoll.model.engine.draft import Draft
 from plimsoll.model.engine.health import below, better, health_of
 from plimsoll.model.engine.liquidation import LiquidationResult
@@ -42,6 +42,22 @@ def _accounts_of(t: Transition) -> tuple[int, ...]:
     if t.name == "close_settled":
         return tuple(args[1])
     return (int(args[0]),) if t.name == "buy_collateral" else ()
+
+
+@after_each("INV-24")
+def _winners_pay_before_their_share_is_fixed(t: Transition) -> Iterator[str]:
+    """After a deleveraging a pool lacks only what no side of its markets is ahead by."""
+    if t.name != "deleverage" or not t.done:
+        return
+    d = Draft(t.after)
+    p = load_pool(d, int(t.step.action.args[0]) >> 8)
+    if p.nav >= 0:
+        return
+    for index in range(p.terms.settlement.market_count):
+        m = load_market(d, market_id(p.id, index))
+        for one in (m.long, m.short):
+            if m.side_profit(one) > 0:
+                yield f"NAV is {p.nav} while a side of {m.id:#x} is ahead by {m.side_profit(one)}"
 
 
 # ── deleveraging ─────────────────────────────────────────────────────────────
