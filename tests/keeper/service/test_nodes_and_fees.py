@@ -28,6 +28,7 @@ from plimsoll.keeper.node.errors import NoProviderError
 from plimsoll.keeper.operations.log import DecisionLog
 from plimsoll.keeper.operations.telemetry import Telemetry
 from plimsoll.keeper.service.service import KeeperService, Parts
+from plimsoll.keeper.storage.errors import DatabaseLockedError
 
 GWEI = 10**9
 
@@ -170,3 +171,21 @@ def test_who_waits_for_a_node_at_the_start_ends_when_asked_to() -> None:
     service = KeeperService(config_of({}), make, wake, DecisionLog(lambda _: None), Telemetry(), owner="one")
     asyncio.run(service.run(stop))
     assert service.parts is None
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_shared_database_that_is_locked_at_the_start_is_waited_for(*, shared: bool) -> None:
+    lines: list[str] = []
+    tries: list[Exception] = [DatabaseLockedError("the database is locked"), ConfigurationError("it could be opened")]
+
+    async def make() -> Parts:
+        raise tries.pop(0)
+
+    async def wake(seconds: float) -> None:
+        raise AssertionError(seconds)
+
+    config = config_of({"ha.enabled": "yes" if shared else "no"})
+    service = KeeperService(config, make, wake, DecisionLog(lines.append), Telemetry(), owner="one")
+    with pytest.raises(ConfigurationError if shared else DatabaseLockedError):
+        asyncio.run(service.run(asyncio.Event()))
+    assert ["next try in" in line for line in lines] == [True] * shared

@@ -210,13 +210,18 @@ class KeeperService:
         await self._settle(self.parts, passed.head)
 
     async def _made(self, stop: asyncio.Event) -> Parts | None:
-        """The parts, as soon as a node answers; None if asked to stop before that."""
+        """The parts, as soon as a node answers, and a shared database that another process holds can be opened; None
+        if asked to stop before that."""
         pause = FIRST_PAUSE
         while True:
             try:
                 return await self._make()
             except NODE_ERRORS as error:
                 self._log.warn("node", f"{error}; next try in {pause:g} s")
+            except StorageError as error:
+                if not (error.passes and self.config.ha.enabled):
+                    raise
+                self._log.warn("database", f"{error}; next try in {pause:g} s")
             if await _wait(stop, pause):
                 return None
             pause = min(pause * 2, LONGEST_PAUSE)
