@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from tests.keeper.storage.examples import Open, block_rows, header, table, take
@@ -129,5 +131,27 @@ def test_a_database_that_moves_between_two_queries_is_read_again(opened: Open, m
         return read()
 
     monkeypatch.setattr(copy.repository, "head", head)
+    copy.look()
+    assert (copy.rows, copy.loads) == (table(leader), 1)
+
+
+def test_blocks_that_do_not_follow_the_last_known_one_are_asked_for_again(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leader, copy = pair(opened)
+    take(leader, 11, 12, "left")
+    copy.look()
+    database = copy.repository._database  # type: ignore[attr-defined]
+    query, moves = database.query, [True]
+
+    def replaced(sql: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        answer: list[tuple[Any, ...]] = query(sql, values)
+        if sql.startswith("SELECT number, hash") and moves:
+            moves.clear()
+            leader.undo_to(10)
+            take(leader, 11, 13, "right")
+        return answer
+
+    monkeypatch.setattr(database, "query", replaced)
     copy.look()
     assert (copy.rows, copy.loads) == (table(leader), 1)

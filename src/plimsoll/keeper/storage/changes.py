@@ -35,6 +35,9 @@ class Changes:
             if found is None:
                 return None
             common, blocks = found
+            if blocks and blocks[0][0].parent != common:
+                # It was rolled back, and replaced, between the two queries for them.
+                continue
             hashes = list(self._known)
             gone = hashes[hashes.index(common) + 1 :]
             keys = dict.fromkeys(key for name in gone for key in self._known[name])
