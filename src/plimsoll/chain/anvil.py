@@ -268,7 +268,7 @@ class Anvil:
 
         :raises AnvilError: the id is unknown or used.
         """
-        self.settle_pool()
+        self._settle_pool()
         if self.rpc.request("evm_revert", [snapshot]) is not True:
             raise AnvilError(f"snapshot {snapshot} is unknown or already used; take a new one")
         self.rpc.request("anvil_dropAllTransactions")
@@ -276,8 +276,8 @@ class Anvil:
         if base_fee is not None:
             self.rpc.request("anvil_setNextBlockBaseFeePerGas", [base_fee])
 
-    def settle_pool(self) -> None:
-        """Waits until no mined transaction is left in the pool; call it before `evm_revert`.
+    def _settle_pool(self) -> None:
+        """Waits until no mined transaction is left in the pool, as it must be before `evm_revert`.
 
         Anvil answers for a mined block before it has taken the block's transactions out of its pool. What is sent after
         a revert with the same sender and nonce would be taken out in their place, and never be mined.

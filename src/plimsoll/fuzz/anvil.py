@@ -13,7 +13,7 @@ from typing import Any
 from eth_utils.crypto import keccak
 
 from plimsoll.chain.anvil import Anvil
-from plimsoll.chain.errors import RpcError
+from plimsoll.chain.errors import AnvilError, RpcError
 from plimsoll.fuzz.driver import GAS, Call, Codecs, Driver, FuzzError, Log, Outcome, Queued, Read
 from plimsoll.fuzz.state import ChainState
 
@@ -149,10 +149,10 @@ class AnvilDriver(Driver):
         return self._rpc.request("evm_snapshot")
 
     def _restore_snapshots(self, tokens: Sequence[Any]) -> None:
-        self.anvil.settle_pool()
-        if self._rpc.request("evm_revert", [tokens[0]]) is not True:
-            raise FuzzError(f"the node does not know snapshot {tokens[0]}; let nothing else use it")
-        self._rpc.request("anvil_dropAllTransactions")
+        try:
+            self.anvil.revert(tokens[0])
+        except AnvilError as error:
+            raise FuzzError(f"the node does not know snapshot {tokens[0]}; let nothing else use it") from error
 
     # ── queues ─────────────────────────────────────────────────────────────
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 import click
 
@@ -23,6 +24,9 @@ from plimsoll.keeper.operations.redact import Redactor
 from plimsoll.keeper.operations.telemetry import Telemetry
 
 __all__ = ["answering", "ask_password", "assemble", "database_path", "find_deployment", "find_identity", "make_log"]
+
+
+T = TypeVar("T")
 
 
 def make_log(config: KeeperConfig, telemetry: Telemetry, write: Callable[[str], object] | None = None) -> DecisionLog:
@@ -53,11 +57,19 @@ def answering(config: KeeperConfig) -> tuple[str, Rpc]:
 
     :raises NodeUnavailable, RpcError: none does; what is wrong with the first.
     """
-    failure: NodeUnavailable | RpcError | None = None
+    return _first(config, lambda url: (url, connect(url)))
+
+
+def _first(config: KeeperConfig, ask: Callable[[str], T]) -> T:
+    """What the first of the nodes gives that gives something.
+
+    :raises PlimsollError: none does; what is wrong with the first.
+    """
+    failure: PlimsollError | None = None
     for url in config.node.providers:
         try:
-            return url, connect(url)
-        except (NodeUnavailable, RpcError) as error:
+            return ask(url)
+        except (NodeUnavailable, RpcError, ParameterError, BookError) as error:
             failure = failure if failure is not None else error
     assert failure is not None, "a configuration names one node or more"
     raise failure
@@ -74,16 +86,10 @@ def find_deployment(config: KeeperConfig) -> Deployment:
     :raises PlimsollError: none does; what is wrong with the first.
     """
     path = parameters_path(config.network)
-    failure: PlimsollError | None = None
-    for url in config.node.providers:
-        try:
-            return open_deployment(connect(url), path)
-        except (NodeUnavailable, RpcError, ParameterError, BookError) as error:
-            failure = failure if failure is not None else error
-    assert failure is not None, "a configuration names one node or more"
-    if isinstance(failure, RpcError):
-        raise ConfigurationError(f"{failure}; wait until the node serves, or correct node.providers") from failure
-    raise failure
+    try:
+        return _first(config, lambda url: open_deployment(connect(url), path))
+    except RpcError as error:
+        raise ConfigurationError(f"{error}; wait until the node serves, or correct node.providers") from error
 
 
 def database_path(config: KeeperConfig, network: str, sender: str) -> str:
