@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.keeper.node.conftest import decoder_of
+from tests.support.core import due
 from tests.support.protocol import Protocol
 
 from plimsoll.chain.errors import NodeUnavailable, RpcError
@@ -21,7 +22,7 @@ from plimsoll.keeper.node.steps import Step
 from plimsoll.keeper.rows import Kind, Row
 from plimsoll.keeper.storage.opening import open_repository
 
-__all__ = ["Between", "DictSink", "Following", "contents"]
+__all__ = ["Between", "DictSink", "Following", "busy", "contents", "kinds"]
 
 Change = Callable[[str, Sequence[Any], Any], Any]
 
@@ -165,3 +166,18 @@ class Following:
 def contents(following: Following) -> dict[tuple[int, bytes], bytes]:
     """All rows of the database."""
     return {(kind, key): value for kind, key, value in following.repository.rows()}
+
+
+def busy(p: Protocol, sub: int = 0) -> None:
+    """A deposit, a trade, and a price."""
+    account = p.account(p.trader, sub=sub)
+    p.deposit(account, 5_000)
+    order, _ = p.place(account, "ETH", "1")
+    due(p, order)
+    p.execute(order)
+
+
+def kinds(steps: list[Step]) -> list[str]:
+    """Names of steps, those in a row once."""
+    names = [type(step).__name__ for step in steps]
+    return [name for i, name in enumerate(names) if i == 0 or names[i - 1] != name]

@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
-from tests.keeper.node.following import Change, Following
-from tests.keeper.node.test_follower import busy
+from tests.keeper.node.following import Change, Following, busy
 from tests.support.faults.proxy import FaultProxy
 from tests.support.protocol import Protocol
 

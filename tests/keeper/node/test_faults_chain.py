@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.keeper.node.following import Following
+from tests.keeper.node.following import Following, busy, kinds
 from tests.keeper.node.test_faults_nodes import follow
-from tests.keeper.node.test_follower import busy, kinds
 from tests.support.faults.chain import RestartableNode, leap_base_fee, reorg
 from tests.support.faults.proxy import FaultProxy
 from tests.support.protocol import Protocol

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
-from tests.keeper.node.following import Following
-from tests.keeper.node.test_follower import busy, kinds
+from tests.keeper.node.following import Following, busy, kinds
 from tests.support.faults.kinds import TransportFaults
 from tests.support.faults.proxy import FaultProxy
 from tests.support.protocol import Protocol

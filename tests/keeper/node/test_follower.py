@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.keeper.node.following import Following
-from tests.support.core import due
+from tests.keeper.node.following import Following, busy, kinds
 from tests.support.protocol import Protocol
 
 from plimsoll.chain.errors import NodeTimeout, NodeUnavailable, RpcError
@@ -28,21 +27,6 @@ def following(protocol: Protocol) -> Iterator[Following]:
     found = Following(protocol)
     yield found
     found.close()
-
-
-def busy(p: Protocol, sub: int = 0) -> None:
-    """A deposit, a trade, and a price."""
-    account = p.account(p.trader, sub=sub)
-    p.deposit(account, 5_000)
-    order, _ = p.place(account, "ETH", "1")
-    due(p, order)
-    p.execute(order)
-
-
-def kinds(steps: list[Step]) -> list[str]:
-    """Names of steps, those in a row once."""
-    names = [type(step).__name__ for step in steps]
-    return [name for i, name in enumerate(names) if i == 0 or names[i - 1] != name]
 
 
 # ── forward ──────────────────────────────────────────────────────────────────

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.keeper.node.following import Following
-from tests.keeper.node.test_follower import busy, kinds
+from tests.keeper.node.following import Following, busy, kinds
 from tests.support.protocol import Protocol
 
 
